@@ -1,0 +1,5 @@
+//! admin
+
+pub mod settings;
+
+pub use settings::Settings;

@@ -1,0 +1,42 @@
+//! Who may call the API, and where does it listen?
+
+use std::net::SocketAddr;
+
+use zeroize::Zeroizing;
+
+/// `[http]`.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the API listens.
+    pub listen: SocketAddr,
+    /// Bearer tokens; none: everything is open, on loopback only.
+    pub tokens: Vec<Token>,
+    /// Worker threads of the HTTP server.
+    pub workers: usize,
+}
+
+/// `[http.tokens.<name>]`.
+#[derive(Debug, Clone)]
+pub struct Token {
+    /// The table's name; shown in logs.
+    pub name: String,
+    /// The secret.
+    pub secret: Zeroizing<String>,
+    /// What it opens.
+    pub scopes: Vec<Scope>,
+    /// Short names of the issuers it may speak for and read; empty: all.
+    pub issuers: Vec<String>,
+}
+
+/// What a token opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// `POST /v1/events`.
+    Events,
+    /// Events with `sessions` and the scopes `client_id` and `all`.
+    Bulk,
+    /// Every GET, metrics included.
+    Read,
+    /// Everything that changes clients and deliveries.
+    Admin,
+}

@@ -1,0 +1,5 @@
+//! deliver
+
+pub mod settings;
+
+pub use settings::Settings;

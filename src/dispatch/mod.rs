@@ -1,0 +1,5 @@
+//! dispatch
+
+pub mod settings;
+
+pub use settings::Settings;

@@ -1,0 +1,5 @@
+//! intake
+
+pub mod settings;
+
+pub use settings::{Amqp, Format};

@@ -1,0 +1,64 @@
+//! Which doors are open, and for whom? The settings of every intake.
+
+use std::time::Duration;
+
+/// How a door's bodies are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// CloudEvents 1.0, structured JSON.
+    Native,
+}
+
+/// One AMQP intake: `[amqp.<name>]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Amqp {
+    /// The table's name; the `intake` label.
+    pub name: String,
+    /// `amqp://` or `amqps://`, with credentials.
+    pub url: String,
+    /// Our own durable quorum queue.
+    pub queue: String,
+    /// The exchange it is bound to; `None`: not bound.
+    pub exchange: Option<String>,
+    /// The exchange's type, where we declare it.
+    pub exchange_type: String,
+    /// The keys it is bound with.
+    pub routing_keys: Vec<String>,
+    /// Whether queue, exchange and dead letters are declared by us.
+    pub declare: bool,
+    /// Where what cannot be read goes.
+    pub rejected_queue: String,
+    /// How bodies are read.
+    pub format: Format,
+    /// Short names of the issuers this intake may speak for; empty: all.
+    pub issuers: Vec<String>,
+    /// Whether `sessions` and the scopes `client_id` and `all` are allowed.
+    pub allow_bulk: bool,
+    /// Unacknowledged messages the broker may send; at least `batch`.
+    pub prefetch: u16,
+    /// Messages recorded in one transaction at most.
+    pub batch: usize,
+    /// Rebuild everything when the broker was not reachable this long.
+    pub stuck_after: Duration,
+}
+
+impl Default for Amqp {
+    fn default() -> Self {
+        Self {
+            name: "main".into(),
+            url: "amqp://127.0.0.1:5672/%2f".into(),
+            queue: "signoff.events".into(),
+            exchange: None,
+            exchange_type: "topic".into(),
+            routing_keys: vec!["#".into()],
+            declare: true,
+            rejected_queue: "signoff.rejected".into(),
+            format: Format::Native,
+            issuers: Vec::new(),
+            allow_bulk: false,
+            prefetch: 1000,
+            batch: 500,
+            stuck_after: Duration::from_secs(15),
+        }
+    }
+}

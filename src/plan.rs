@@ -1,0 +1,1 @@
+//! What is owed for this logout, what is skipped and why?

@@ -1,0 +1,5 @@
+//! token
+
+pub mod settings;
+
+pub use settings::Settings;
