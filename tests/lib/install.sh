@@ -21,7 +21,7 @@ rabbitmq_server() { ls /usr/lib/rabbitmq/bin/rabbitmq-server 2>/dev/null || true
 
 postgres_bin() {
   local newest
-  newest=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
+  newest=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1) || true
   if [[ -x "$newest/initdb" ]]; then echo "$newest"; fi
 }
 

@@ -6,34 +6,38 @@ launch() {
   shift
   (
     trap - EXIT INT TERM
+    export SIGNOFF_TEST_INSTANCES=$instances
     "$@"
   ) >"$log" 2>&1 </dev/null &
   launched=$(identity $!)
 }
 
 start_instances() {
-  dir=$(mktemp -d "${TMPDIR:-/tmp}/signoff-tests.XXXXXX")
-  chmod 755 "$dir"
-  say "starting Postgres and RabbitMQ in $dir"
-  start_rabbitmq "$dir/rabbitmq"
-  start_postgres "$dir/postgres"
+  instances=$(mktemp -d "${TMPDIR:-/tmp}/signoff-tests.XXXXXX")
+  chmod 755 "$instances"
+  say "starting Postgres and RabbitMQ in $instances"
+  start_rabbitmq "$instances/rabbitmq"
+  start_postgres "$instances/postgres"
 }
 
 await_instances() {
-  await_postgres "$dir/postgres"
-  await_rabbitmq "$dir/rabbitmq"
+  await_postgres "$instances/postgres"
+  await_rabbitmq "$instances/rabbitmq"
 }
 
 stop_instances() {
   stop INT 20 "${postgres_process:-}"
   stop TERM 30 "${rabbitmq_process:-}"
   stop TERM 5 "${epmd_process:-}"
-  if [[ -n "${dir:-}" ]]; then rm -rf "$dir"; fi
+  if [[ -n "${instances:-}" ]]; then
+    stop_marked "SIGNOFF_TEST_INSTANCES=$instances"
+    rm -rf "$instances"
+  fi
 }
 
 save_instances() {
   mkdir -p "$(dirname "$kept")"
-  declare -p dir postgres_process postgres_port rabbitmq_process epmd_process amqp_port management_port |
+  declare -p instances postgres_process postgres_port rabbitmq_process epmd_process amqp_port management_port |
     sed 's/^declare -- //' >"$kept"
 }
 
@@ -43,7 +47,7 @@ find_instances() {
   # shellcheck source=/dev/null
   source "$kept"
   if alive "$postgres_process" && alive "$rabbitmq_process" && alive "$epmd_process"; then
-    say "using the instances kept in $dir"
+    say "using the instances kept in $instances"
     return 0
   fi
   stop_kept
@@ -59,7 +63,7 @@ stop_kept() {
   source "$kept"
   stop_instances
   rm -f "$kept"
-  say "stopped what was kept in $dir"
+  say "stopped what was kept in $instances"
 }
 
 environment() {

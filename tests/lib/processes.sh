@@ -36,11 +36,12 @@ until_gone() {
   done
 }
 
-# Children of the tests (services, second brokers) carry the run's mark in their environment.
+# Children of what we start carry a mark in their environment, NAME=value: the services and second
+# brokers of a test that was killed, the helpers of a broker that was stopped while it started.
 marked() {
   local environ
   for environ in /proc/[0-9]*/environ; do
-    if grep -qzxF "SIGNOFF_TEST_RUN=$1" "$environ" 2>/dev/null; then
+    if grep -qzxF "$1" "$environ" 2>/dev/null; then
       environ=${environ#/proc/}
       echo "${environ%/environ}"
     fi
