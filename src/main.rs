@@ -1,1 +1,2 @@
+//! What runs as `signoff`? The command line, nothing else.
 fn main() {}

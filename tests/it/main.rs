@@ -1,1 +1,12 @@
 //! The one integration-test binary.
+
+#[cfg(test)]
+mod architecture;
+#[cfg(test)]
+mod broker_restart;
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod python_publisher;
+#[cfg(test)]
+mod support;
