@@ -9,4 +9,6 @@ mod harness;
 #[cfg(test)]
 mod python_publisher;
 #[cfg(test)]
+mod store;
+#[cfg(test)]
 mod support;

@@ -82,7 +82,7 @@ async fn postpone(
            settled_at = CASE WHEN s.why IS NULL THEN NULL ELSE $2 END
          FROM (SELECT value->>'id' AS id, value->>'lease' AS lease, value->>'outcome' AS outcome,
                       value->>'status' AS status, value->>'due' AS due_at, value->>'why' AS why FROM json_each($1)) AS s
-         WHERE d.id = s.id AND d.lease = s.lease AND d.state = 0 RETURNING d.id",
+         WHERE d.id = s.id AND d.lease = s.lease AND d.state = 0 RETURNING id",
     )
     .bind(Json(rows))
     .bind(At(now))
