@@ -8,6 +8,7 @@ mod serve;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Parser, Subcommand};
 
 use crate::config::Config;
@@ -17,7 +18,8 @@ use crate::config::Config;
 #[command(name = "signoff", version)]
 pub struct Cli {
     /// The configuration file; without one: SQLite and a generated key under ./signoff-data.
-    #[arg(long, global = true, value_name = "FILE", env = "SIGNOFF_CONFIG")]
+    #[arg(long, global = true, value_name = "FILE", env = "SIGNOFF_CONFIG",
+          value_parser = OsStringValueParser::new().map(PathBuf::from))]
     config: Option<PathBuf>,
     #[command(subcommand)]
     verb: Option<Verb>,

@@ -10,7 +10,7 @@ use super::reader::Section;
 use crate::store::Retention;
 
 const DEFAULT_URL: &str = "sqlite://signoff-data/signoff.db";
-const YEAR: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+const YEAR: Duration = Duration::from_secs(31_557_600);
 
 /// `[store]`.
 #[derive(Clone, PartialEq, Eq)]

@@ -17,32 +17,29 @@ use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
 pub use settings::{Format, Settings};
 
-/// Our crates: the library and the receiver.
-const OURS: [&str; 2] = ["signoff", "signoff_receiver"];
+/// Our crates, by the beginning of their names: the library and the receiver.
+const OURS: &str = "signoff";
 
-/// The most that is ever logged of these, whatever the configuration says; read in the sources of
-/// the versions in `Cargo.lock`:
-/// - `lapin` logs frames (event bodies, our password) at trace, and a whole returned message at warn;
-/// - `amq_protocol*` logs the broker's URI with its password at trace;
-/// - `reqwest::connect::verbose` logs every byte that is written and read at trace;
-/// - `hyper*`, `h2`, `actix_http` log frames, states and errors of exchanges at trace, without
-///   bodies today;
+/// The most that is ever logged of these crates, whatever the configuration says, by the beginning
+/// of their names; read in the sources of the versions in `Cargo.lock`:
+/// - `lapin` logs frames (event bodies, our password) at trace, and a returned message whole at
+///   warn: such a one is an event that could not be read;
+/// - `amq_protocol_tcp` logs the broker's URI with its password at trace;
+/// - `reqwest::connect::verbose` logs every byte written and read at trace;
+/// - `hyper`, `h2` and `actix_http` log frames, states and errors of exchanges at trace, today
+///   without bodies and header values;
 /// - `rustls` logs handshake messages and session tickets at trace;
-/// - `sqlx*` logs rows it read of the catalogue at trace; its statements, at debug, have no values.
-const CAPS: [(&str, LevelFilter); 13] = [
+/// - `sqlx` logs rows of the catalogue at trace; its statements, at debug, are without values.
+const CAPS: [(&str, LevelFilter); 9] = [
     ("lapin", LevelFilter::DEBUG),
     ("lapin::returned_messages", LevelFilter::ERROR),
     ("amq_protocol", LevelFilter::DEBUG),
     ("reqwest", LevelFilter::DEBUG),
     ("hyper", LevelFilter::DEBUG),
-    ("hyper_util", LevelFilter::DEBUG),
     ("h2", LevelFilter::DEBUG),
-    ("actix_http", LevelFilter::DEBUG),
-    ("actix_web", LevelFilter::DEBUG),
+    ("actix", LevelFilter::DEBUG),
     ("rustls", LevelFilter::DEBUG),
     ("sqlx", LevelFilter::DEBUG),
-    ("tokio_rustls", LevelFilter::DEBUG),
-    ("jsonwebtoken", LevelFilter::DEBUG),
 ];
 
 /// Logs to stdout from now on, panics included.
@@ -74,10 +71,9 @@ where
 }
 
 fn wanted(settings: &Settings) -> Targets {
-    let ours = OURS.map(|target| (target.to_owned(), settings.level));
     Targets::new()
         .with_default(settings.dependencies)
-        .with_targets(ours)
+        .with_target(OURS, settings.level)
         .with_targets(settings.targets.iter().map(|(target, level)| (target.clone(), *level)))
 }
 
