@@ -1,11 +1,11 @@
 //! What was asked on the command line? One file per verb.
 //!
-//! To add a verb: a variant of [`Verb`], its file here with `run`, and its line in `Cli::run`.
+//! To add a verb: a variant of `Verb`, its file here with `run`, and its line in [`Cli::run`].
 
 mod check_config;
 mod serve;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
@@ -42,18 +42,24 @@ impl Cli {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         // An empty variable is how a deployment template says "none".
         let file = self.config.filter(|file| !file.as_os_str().is_empty());
-        let config = match Config::load(file.as_deref()) {
-            Ok(config) => config,
-            Err(mistakes) => {
-                say(std::io::stderr(), &mistakes);
-                return Ok(ExitCode::from(MISTAKEN));
-            }
-        };
         match self.verb.unwrap_or(Verb::Serve) {
-            Verb::Serve => serve::run(config).await,
-            Verb::CheckConfig => Ok(check_config::run(&config)),
+            Verb::Serve => match configuration(file.as_deref()) {
+                Ok(config) => serve::run(config).await,
+                Err(mistaken) => Ok(mistaken),
+            },
+            Verb::CheckConfig => {
+                Ok(configuration(file.as_deref()).map_or_else(|mistaken| mistaken, |config| check_config::run(&config)))
+            }
         }
     }
+}
+
+/// The configuration, for the verbs that need one; its mistakes are told here.
+fn configuration(file: Option<&Path>) -> Result<Config, ExitCode> {
+    Config::load(file).map_err(|mistakes| {
+        say(std::io::stderr(), &mistakes);
+        ExitCode::from(MISTAKEN)
+    })
 }
 
 /// Writes a line to a person; a reader that went away is no error.

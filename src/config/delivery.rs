@@ -8,9 +8,9 @@ use crate::{deliver, dispatch, retry, token};
 
 const MILLI: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(60 * 60);
-const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+const MONTH: Duration = Duration::from_hours(30 * 24);
 
 pub(super) fn read(section: &mut Section<'_>) -> (deliver::Settings, dispatch::Settings, retry::Schedule) {
     let deliver = read_deliver(section);

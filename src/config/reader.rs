@@ -91,7 +91,9 @@ impl<'r> Section<'r> {
                 Ok(setting) => read.push((name, setting)),
                 Err(wrongs) => {
                     let path = path.join(&name);
-                    wrongs.into_iter().for_each(|wrong| self.reader.wrong_at(&path, &wrong.at, wrong.what));
+                    for wrong in wrongs {
+                        self.reader.wrong_at(&path, &wrong.at, wrong.what);
+                    }
                 }
             }
         }

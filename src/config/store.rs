@@ -10,7 +10,7 @@ use super::reader::Section;
 use crate::store::Retention;
 
 const DEFAULT_URL: &str = "sqlite://signoff-data/signoff.db";
-const YEAR: Duration = Duration::from_secs(31_557_600);
+const YEAR: Duration = Duration::from_hours(8766);
 
 /// `[store]`.
 #[derive(Clone, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub(super) fn read(store: &mut Section<'_>) -> StoreSettings {
         store.wrong("url", what);
     }
     let default = Retention::default();
-    let hour = Duration::from_secs(60 * 60);
+    let hour = Duration::from_hours(1);
     let mut keep = |key, default| store.limited(key, default, hour..=10 * YEAR);
     let retention = Retention {
         delivered: keep("keep_delivered", default.delivered),

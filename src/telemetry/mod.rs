@@ -95,7 +95,7 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
 #[must_use]
 pub fn hashed(value: &str) -> String {
     let digest = digest::digest(&digest::SHA256, value.as_bytes());
-    digest.as_ref().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    digest.as_ref().iter().take(6).fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
 #[cfg(test)]

@@ -142,17 +142,17 @@ fn said(files: &Files, text: &str) -> Vec<String> {
 
 fn check(cases: &[Case]) {
     let files = Files::new();
-    let mut wrong = String::new();
+    let mut wrong = Vec::new();
     for (line, instead, expected) in cases {
         assert!(GOOD.contains(line), "{line}");
         let text = if line.is_empty() { format!("{GOOD}{instead}") } else { GOOD.replacen(line, instead, 1) };
         let expected: Vec<_> = expected.iter().map(|what| files.fill(what).replace("ALGS", ALGS)).collect();
         let found = said(&files, &text);
         if found != expected {
-            wrong.push_str(&format!("\n{instead}\n  expected {expected:#?}\n  found {found:#?}"));
+            wrong.push(format!("{instead}\nexpected {expected:#?}\nfound {found:#?}"));
         }
     }
-    assert!(wrong.is_empty(), "{wrong}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
