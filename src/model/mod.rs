@@ -9,6 +9,7 @@ pub mod event;
 pub mod ids;
 pub mod logout;
 pub mod outcome;
+pub mod registration;
 pub mod session;
 pub mod verdict;
 
@@ -21,5 +22,6 @@ pub use event::{Closing, Event, EventKind, LogoutRequest, NamedSession, Opening,
 pub use ids::{ClientKey, DeliveryId, IssuerKey, LeaseId, LogoutId};
 pub use logout::{Logout, Receipt, ReceiptStatus};
 pub use outcome::{Attempt, Outcome};
+pub use registration::{ClientMetadata, FieldError};
 pub use session::{Session, Target};
 pub use verdict::{AbandonReason, SkipReason, Verdict};

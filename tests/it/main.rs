@@ -5,6 +5,8 @@ mod architecture;
 #[cfg(test)]
 mod broker_restart;
 #[cfg(test)]
+mod config;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod python_publisher;
