@@ -120,8 +120,8 @@ const fn v4(a: u8, b: u8, c: u8, d: u8, prefix: u8) -> Ipv4Net {
 }
 
 const fn v6(segments: [u16; 8], prefix: u8) -> Ipv6Net {
-    let [a, b, c, d, e, f, g, h] = segments;
-    Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, e, f, g, h), prefix)
+    let [s0, s1, s2, s3, s4, s5, s6, s7] = segments;
+    Ipv6Net::new_assert(Ipv6Addr::new(s0, s1, s2, s3, s4, s5, s6, s7), prefix)
 }
 
 /// Link-local, and the metadata services of the large clouds wherever they live.
@@ -296,9 +296,10 @@ mod tests {
 
     #[test]
     fn a_uri_is_judged_as_it_will_be_used() {
+        type Row<'a> = (&'a str, &'a [IpNet], &'a [u16], bool, bool);
         let loopback = nets(&["127.0.0.0/8"]);
         let none: &[IpNet] = &[];
-        let table: [(&str, &[IpNet], &[u16], bool, bool); 19] = [
+        let table: [Row<'_>; 19] = [
             ("https://rp.example/", none, &[], false, true),
             ("http://rp.example/", none, &[], false, false),
             ("http://rp.example/", none, &[], true, true),

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::guard;
+use super::guard::{self, Blocked};
 
 /// Look-ups at once. Each holds a thread, and the C library lets nobody interrupt it.
 const LOOKUPS: usize = 64;
@@ -62,15 +62,60 @@ fn look_up(name: &str, _permits: (OwnedSemaphorePermit, OwnedSemaphorePermit)) -
     Ok((name, 0).to_socket_addrs()?.collect())
 }
 
+/// One bad answer refuses the name: the connector would try them all.
+fn vet(addresses: &[SocketAddr], networks: &[IpNet]) -> Result<(), Blocked> {
+    addresses.iter().try_for_each(|address| guard::allowed(address.ip(), networks))
+}
+
 impl Resolve for Guarded {
     fn resolve(&self, name: Name) -> Resolving {
         let (networks, lookups) = (Arc::clone(&self.networks), Arc::clone(&self.lookups));
         Box::pin(async move {
             let addresses = lookups.addresses(name.as_str().to_owned()).await?;
-            for address in &addresses {
-                guard::allowed(address.ip(), &networks)?;
-            }
+            vet(&addresses, &networks)?;
             Ok(Box::new(addresses.into_iter()) as Addrs)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_bad_answer_among_several_refuses_the_name() {
+        let table = [
+            (&["8.8.8.8:0", "[2606:4700::1111]:0"][..], true),
+            (&["8.8.8.8:0", "10.0.0.1:0"], false),
+            (&["169.254.169.254:0", "8.8.8.8:0"], false),
+            (&["8.8.8.8:0", "[::ffff:127.0.0.1]:0"], false),
+        ];
+        for (answers, expected) in table {
+            let answers: Vec<SocketAddr> = answers.iter().map(|answer| answer.parse().unwrap()).collect();
+            assert_eq!(vet(&answers, &[]).is_ok(), expected, "{answers:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_hangs_leaves_room_for_the_others() {
+        let lookups = Lookups::new();
+        let hanging = lookups.of_name("hangs.example");
+        let taken: Vec<_> = (0..LOOKUPS_PER_NAME).map(|_| Arc::clone(&hanging).try_acquire_owned().unwrap()).collect();
+        drop(hanging);
+        assert!(lookups.of_name("hangs.example").try_acquire().is_err());
+        assert!(lookups.of_name("other.example").try_acquire().is_ok());
+        drop(taken);
+        assert!(lookups.of_name("hangs.example").try_acquire().is_ok());
+    }
+
+    #[test]
+    fn names_that_nobody_asks_about_are_forgotten() {
+        let lookups = Lookups::new();
+        let kept = lookups.of_name("kept.example");
+        for number in 0..NAMES * 2 {
+            lookups.of_name(&format!("{number}.example"));
+        }
+        assert!(lookups.names.lock().unwrap().len() <= NAMES);
+        assert!(Arc::ptr_eq(&kept, &lookups.of_name("kept.example")));
     }
 }
