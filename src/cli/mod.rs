@@ -3,6 +3,7 @@
 //! To add a verb: a variant of `Verb`, its file here with `run`, and its line in [`Cli::run`].
 
 mod check_config;
+pub mod keys;
 mod serve;
 
 use std::path::{Path, PathBuf};

@@ -88,7 +88,7 @@ impl Jwk {
             ("OKP", Some("Ed25519")) => Pair::Ed25519(self.ed25519(number)?.map_err(refused)?),
             (kty, crv) => {
                 let what = format!("{kty} {}", crv.unwrap_or_default());
-                return Err(KeyProblem::Unsupported { number, what: what.trim_end().to_owned() });
+                return Err(KeyProblem::Unsupported { number, what: what.trim_end().chars().take(40).collect() });
             }
         };
         Ok(Part { number, pair, kid: self.kid, alg: self.alg })

@@ -17,7 +17,7 @@ use jsonwebtoken::Algorithm;
 pub use claims::{Claims, NoSubject};
 pub use key::SigningKey;
 pub use keyring::{Keyring, Keyrings, SharedKeyrings};
-pub use parse::load;
+pub use parse::{load, parse_pem};
 pub use reload::{FirstSeen, IssuerKeys, Reloader};
 pub use settings::{KeySource, Settings};
 pub use sign::{SignError, sign};

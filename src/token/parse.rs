@@ -33,6 +33,13 @@ pub fn load(source: &KeySource) -> Result<Vec<SigningKey>, KeyError> {
     keys(source, &read(&source.file)?)
 }
 
+/// The one key in this PEM, named by its thumbprint; `file` is for messages.
+pub fn parse_pem(pem: &str, file: &Path) -> Result<SigningKey, KeyError> {
+    let source = KeySource { name: String::new(), file: file.to_owned(), alg: None, kid: None, use_from: None };
+    let none = || KeyError::Unusable { file: file.to_owned(), problem: KeyProblem::NoPrivateKey };
+    keys(&source, pem.as_bytes())?.pop().ok_or_else(none)
+}
+
 /// The file's bytes, wiped when dropped.
 pub(super) fn read(file: &Path) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     let unreadable = |source| KeyError::Unreadable { file: file.to_owned(), source };

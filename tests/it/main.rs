@@ -7,6 +7,8 @@ mod broker_restart;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod deliver;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod python_publisher;
@@ -14,3 +16,5 @@ mod python_publisher;
 mod store;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod token;
