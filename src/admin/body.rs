@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 use super::problem::{Kind, Problem};
 use super::text::without_values;
 
-/// Of a batch of events; one event is at most 64 KiB.
-pub(crate) const EVENTS_LIMIT: usize = 4 * 1024 * 1024;
+/// Of a batch of events; the door allows one event less.
+pub(crate) const EVENTS_LIMIT: usize = 1024 * 1024;
 /// Of everything else.
 const JSON_LIMIT: usize = 64 * 1024;
 /// From the end of the head to the end of the body.

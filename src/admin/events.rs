@@ -17,7 +17,7 @@ use crate::intake::SubmitError;
 use crate::model::{LogoutId, Receipt, ReceiptStatus};
 
 /// The longest `wait`.
-const WAIT_MAX: Duration = Duration::from_secs(60);
+const WAIT_MAX: Duration = Duration::from_mins(1);
 
 /// Whether to wait.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -106,7 +106,8 @@ pub(crate) async fn submit(
     let wait = asked.wait.as_deref().map(duration).transpose()?;
     let sent = body::read(&request, payload, EVENTS_LIMIT).await?;
     let kind = body::content_type(&request);
-    let receipts = admin.events.submit(kind, &sent, caller.issuers(), caller.bulk()).await.map_err(problem)?;
+    let receipts = admin.events.submit(kind, &sent, caller.issuers(), caller.bulk()).await;
+    let receipts = receipts.map_err(|error| problem(&error))?;
     let progress = match wait {
         Some(wait) => Some(settled_within(&admin, &logouts(&receipts), wait).await),
         None => None,
@@ -129,25 +130,15 @@ fn logouts(receipts: &[Receipt]) -> Vec<LogoutId> {
     ids
 }
 
-fn problem(error: SubmitError) -> Problem {
-    let rejected = |index, reason: &str, detail| at(Kind::RejectedEvent, index, reason, detail);
-    match error {
-        SubmitError::Malformed { index, reason, detail } => at(Kind::MalformedEvent, index, &reason, detail),
-        SubmitError::UnknownIssuer { index, detail } => rejected(index, "unknown_issuer", detail),
-        SubmitError::IssuerNotAllowed { index, detail } => rejected(index, "issuer_not_allowed", detail),
-        SubmitError::BulkNotAllowed { index, detail } => rejected(index, "bulk_not_allowed", detail),
-        SubmitError::UnsupportedScope { index, detail } => rejected(index, "unsupported_scope", detail),
-        SubmitError::Refused { index, detail } => rejected(index, "refused", detail),
-        SubmitError::UnsupportedMediaType => {
-            let detail = "send application/cloudevents+json or application/cloudevents-batch+json";
-            Problem::new(Kind::UnsupportedMediaType, detail)
-        }
-        SubmitError::TooLarge => Problem::new(Kind::TooLarge, "one event is at most 64 KiB"),
-        SubmitError::Unavailable => Problem::new(Kind::Unavailable, "nothing is acknowledged; send it again"),
-    }
-}
-
-fn at(kind: Kind, index: usize, reason: &str, detail: String) -> Problem {
-    let summary = format!("event {index}: {reason}");
-    Problem::new(kind, summary).with(Wrong { index: Some(index), reason: reason.to_owned(), detail, path: None })
+fn problem(error: &SubmitError) -> Problem {
+    let kind = match error {
+        SubmitError::Malformed { .. } => Kind::MalformedEvent,
+        SubmitError::Unprocessable { .. } | SubmitError::Refused => Kind::RejectedEvent,
+        SubmitError::UnsupportedMediaType => Kind::UnsupportedMediaType,
+        SubmitError::TooLarge { .. } => Kind::TooLarge,
+        SubmitError::Unavailable => Kind::Unavailable,
+    };
+    let detail = error.to_string();
+    let wrong = Wrong { index: error.index(), reason: error.code().to_owned(), detail: detail.clone(), path: None };
+    Problem::new(kind, detail).with(wrong)
 }

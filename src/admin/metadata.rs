@@ -77,12 +77,12 @@ fn of(client: &Client) -> Map<String, Value> {
     put("allow_http", json!(client.allow_http));
     put("ca_file", json!(client.ca_file));
     put("client_certificate_file", json!(client.client_certificate_file));
-    put("timeout_seconds", json!(client.timeout.map(|timeout| timeout.as_secs_f64())));
+    put("timeout", json!(client.timeout.map(|timeout| humantime::format_duration(timeout).to_string())));
     members
 }
 
-/// What was sent, without the members that only repeat the address, so that what was read can
-/// be sent back.
+/// What was sent, with the address's client id and without the members that only we add, so
+/// that what was read can be sent back.
 pub(crate) fn submitted(sent: Value, issuer: &Issuer, client_id: &str) -> Result<Value, Problem> {
     let Value::Object(mut members) = sent else {
         return Err(Problem::new(Kind::InvalidJson, "client metadata is a JSON object"));
@@ -95,7 +95,11 @@ pub(crate) fn submitted(sent: Value, issuer: &Issuer, client_id: &str) -> Result
             wrong.push(differs(name));
         }
     }
-    if wrong.is_empty() { Ok(Value::Object(members)) } else { Err(invalid(wrong)) }
+    if !wrong.is_empty() {
+        return Err(invalid(wrong));
+    }
+    members.insert("client_id".into(), client_id.into());
+    Ok(Value::Object(members))
 }
 
 /// Metadata that cannot be taken, member by member.

@@ -1,66 +1,66 @@
 //! Why was a submission not accepted? Plain data between the HTTP door and the API.
 
-/// Why nothing of a submission was recorded. A batch is all or nothing; `index` counts from 0
-/// and names the event that is to blame.
+/// Why a request was not accepted. Nothing of it was recorded: a batch is all or nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SubmitError {
-    /// An event cannot be read.
-    #[error("event {index} is malformed ({reason}): {detail}")]
+    /// 400: the body is malformed.
+    #[error("{detail}")]
     Malformed {
-        /// Which event.
-        index: usize,
-        /// A stable word.
-        reason: String,
-        /// For people: the JSON path and what is expected there, no values.
+        /// Which event of the batch, from 0.
+        index: Option<usize>,
+        /// The code.
+        reason: &'static str,
+        /// The JSON path and what is wrong there.
         detail: String,
     },
-    /// The event's `source` is no configured issuer.
-    #[error("event {index}: unknown issuer: {detail}")]
-    UnknownIssuer {
-        /// Which event.
-        index: usize,
-        /// For people.
+    /// 422: understood and not accepted: unknown issuer, issuer or bulk not allowed, unsupported scope.
+    #[error("{detail}")]
+    Unprocessable {
+        /// Which event of the batch, from 0.
+        index: Option<usize>,
+        /// The code.
+        reason: &'static str,
+        /// The JSON path and what is wrong there.
         detail: String,
     },
-    /// The caller may not speak for the event's issuer.
-    #[error("event {index}: issuer not allowed: {detail}")]
-    IssuerNotAllowed {
-        /// Which event.
-        index: usize,
-        /// For people.
-        detail: String,
-    },
-    /// The event needs the scope `bulk`.
-    #[error("event {index}: bulk not allowed: {detail}")]
-    BulkNotAllowed {
-        /// Which event.
-        index: usize,
-        /// For people.
-        detail: String,
-    },
-    /// The logout's scope is one this version does not carry out.
-    #[error("event {index}: unsupported scope: {detail}")]
-    UnsupportedScope {
-        /// Which event.
-        index: usize,
-        /// For people.
-        detail: String,
-    },
-    /// The store refuses the event's data.
-    #[error("event {index} is refused: {detail}")]
-    Refused {
-        /// Which event.
-        index: usize,
-        /// For people.
-        detail: String,
-    },
-    /// The content type is none this door reads.
-    #[error("the content type is not supported")]
+    /// 415: not a content type of events.
+    #[error("the content type must be application/cloudevents+json or application/cloudevents-batch+json")]
     UnsupportedMediaType,
-    /// An event, or the batch, is too large.
-    #[error("the body is too large")]
-    TooLarge,
-    /// The store cannot be reached: nothing is recorded, try again.
-    #[error("the store is unavailable")]
+    /// 413: too long, or too many events.
+    #[error("{detail}")]
+    TooLarge {
+        /// Which event of the batch, from 0.
+        index: Option<usize>,
+        /// What is too large.
+        detail: String,
+    },
+    /// 503: not recorded now; try again.
+    #[error("events cannot be recorded now")]
     Unavailable,
+    /// 422: the store refuses this data.
+    #[error("the store refuses this data")]
+    Refused,
+}
+
+impl SubmitError {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Malformed { reason, .. } | Self::Unprocessable { reason, .. } => reason,
+            Self::TooLarge { .. } => "too_large",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::Unavailable => "unavailable",
+            Self::Refused => "refused",
+        }
+    }
+
+    /// Which event of the batch is at fault, from 0.
+    #[must_use]
+    pub const fn index(&self) -> Option<usize> {
+        match self {
+            Self::Malformed { index, .. } | Self::Unprocessable { index, .. } | Self::TooLarge { index, .. } => *index,
+            Self::UnsupportedMediaType | Self::Unavailable | Self::Refused => None,
+        }
+    }
 }

@@ -1,1 +1,6 @@
 //! The one integration-test binary.
+
+#[cfg(test)]
+mod api;
+#[cfg(test)]
+mod fake_store;
