@@ -43,6 +43,7 @@ impl Needs for Administers {
 /// is decided before anything else of the request is looked at.
 #[derive(Debug)]
 pub(crate) struct Caller<N> {
+    name: String,
     issuers: Option<Vec<String>>,
     bulk: bool,
     needs: PhantomData<N>,
@@ -64,7 +65,7 @@ impl<N: Needs> FromRequest for Caller<N> {
 impl<N: Needs> Caller<N> {
     fn admit(settings: &Settings, authorization: Option<&str>) -> Result<Self, Problem> {
         if is_open(settings) {
-            return Ok(Self { issuers: None, bulk: true, needs: PhantomData });
+            return Ok(Self { name: "local".to_owned(), issuers: None, bulk: true, needs: PhantomData });
         }
         let Some(presented) = authorization.and_then(bearer) else {
             return Err(Problem::new(Kind::Unauthorized, "send Authorization: Bearer <token>"));
@@ -76,10 +77,16 @@ impl<N: Needs> Caller<N> {
             return Err(Problem::insufficient_scope(N::SCOPE.as_str()));
         }
         Ok(Self {
+            name: token.name.clone(),
             issuers: (!token.issuers.is_empty()).then(|| token.issuers.clone()),
             bulk: token.scopes.contains(&Scope::Bulk),
             needs: PhantomData,
         })
+    }
+
+    /// The token's name, for the log.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Short names of the issuers the caller is limited to.

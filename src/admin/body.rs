@@ -16,7 +16,7 @@ pub(crate) const EVENTS_LIMIT: usize = 1024 * 1024;
 /// Of everything else.
 const JSON_LIMIT: usize = 64 * 1024;
 /// From the end of the head to the end of the body.
-const DEADLINE: Duration = Duration::from_secs(15);
+const DEADLINE: Duration = Duration::from_secs(10);
 
 /// The content type, without a guess where there is none.
 pub(crate) fn content_type(request: &HttpRequest) -> &str {

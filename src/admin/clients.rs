@@ -119,7 +119,9 @@ pub(crate) async fn put(
 ) -> Result<HttpResponse, Problem> {
     let (name, client_id) = path.into_inner();
     let issuer = caller.issuer(&admin.directory.load(), &name)?;
-    write(&admin, &issuer, &client_id, &request, body::json(&request, payload).await?).await
+    let answer = write(&admin, &issuer, &client_id, &request, body::json(&request, payload).await?).await?;
+    tracing::info!(token = caller.name(), client_id, "registered by the API");
+    Ok(answer)
 }
 
 /// Registers or replaces a client whose id does not fit into a path.
@@ -144,7 +146,9 @@ pub(crate) async fn put_by_query(
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     let issuer = caller.issuer(&admin.directory.load(), &name)?;
-    write(&admin, &issuer, &asked.client_id, &request, body::json(&request, payload).await?).await
+    let answer = write(&admin, &issuer, &asked.client_id, &request, body::json(&request, payload).await?).await?;
+    tracing::info!(token = caller.name(), client_id = asked.client_id, "registered by the API");
+    Ok(answer)
 }
 
 /// Unregisters a client: what it is owed becomes `skipped(unknown_client)`.
@@ -166,7 +170,9 @@ pub(crate) async fn delete(
 ) -> Result<HttpResponse, Problem> {
     let (name, client_id) = path.into_inner();
     let issuer = caller.issuer(&admin.directory.load(), &name)?;
-    remove(&admin, &issuer, &client_id, &request).await
+    let answer = remove(&admin, &issuer, &client_id, &request).await?;
+    tracing::info!(token = caller.name(), client_id, "unregistered by the API");
+    Ok(answer)
 }
 
 /// Unregisters a client whose id does not fit into a path.
@@ -188,7 +194,9 @@ pub(crate) async fn delete_by_query(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let issuer = caller.issuer(&admin.directory.load(), &name)?;
-    remove(&admin, &issuer, &asked.client_id, &request).await
+    let answer = remove(&admin, &issuer, &asked.client_id, &request).await?;
+    tracing::info!(token = caller.name(), client_id = asked.client_id, "unregistered by the API");
+    Ok(answer)
 }
 
 async fn read(admin: &Admin, issuer: &Issuer, client_id: &str, request: &HttpRequest) -> Result<HttpResponse, Problem> {
@@ -215,7 +223,6 @@ async fn write(
     let metadata = (admin.validate)(&submitted(sent, issuer, client_id)?, issuer).map_err(invalid)?;
     let written = admin.store.put_client(issuer.key, client_id, &metadata, if_version).await?;
     let shown = Shown::from_record(issuer, written.ok_or_else(failed)?);
-    tracing::info!(client_id, "registered by the API");
     (admin.changed)();
     let status = if current.is_none() { StatusCode::CREATED } else { StatusCode::OK };
     Ok(HttpResponse::build(status).insert_header((ETAG, shown.etag)).json(shown.body))
@@ -235,7 +242,6 @@ async fn remove(
     if !admin.store.delete_client(issuer.key, client_id, if_version).await?.ok_or_else(failed)? {
         return Err(no_client());
     }
-    tracing::info!(client_id, "unregistered by the API");
     (admin.changed)();
     Ok(HttpResponse::NoContent().finish())
 }

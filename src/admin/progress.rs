@@ -101,7 +101,11 @@ pub(crate) async fn follow(caller: Caller<Reads>, admin: Data<Admin>, id: Path<i
         let chunk = follower.next().await?;
         Some((Ok::<_, actix_web::Error>(Bytes::from(chunk)), follower))
     });
-    Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, "text/event-stream")).streaming(chunks))
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "text/event-stream"))
+        // Some proxies hold streams back unless told.
+        .insert_header(("X-Accel-Buffering", "no"))
+        .streaming(chunks))
 }
 
 /// One open stream.

@@ -64,7 +64,7 @@ pub(crate) async fn one(
     if !admin.store.redeliver(id).await? {
         return Err(Problem::new(Kind::NotAbandoned, "only abandoned deliveries can be made due again"));
     }
-    tracing::info!(delivery_id = id.0, "made due again by the API");
+    tracing::info!(token = caller.name(), delivery_id = id.0, "made due again by the API");
     Ok(HttpResponse::Accepted().json(Redelivered { redelivered: 1 }))
 }
 
@@ -100,6 +100,6 @@ pub(crate) async fn many(
         }
         None => 0,
     };
-    tracing::info!(count = redelivered, "made due again by the API");
+    tracing::info!(token = caller.name(), count = redelivered, "made due again by the API");
     Ok(HttpResponse::Accepted().json(Redelivered { redelivered }))
 }

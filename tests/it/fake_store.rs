@@ -26,9 +26,9 @@ const NOW: OffsetDateTime = datetime!(2026-11-22 10:15:00 UTC);
 
 /// Everything in memory; `down` makes every call fail.
 #[derive(Debug, Default)]
-pub struct FakeStore {
+pub(crate) struct FakeStore {
     rows: Mutex<Rows>,
-    pub down: AtomicBool,
+    pub(crate) down: AtomicBool,
     pings: std::sync::atomic::AtomicUsize,
 }
 
@@ -53,7 +53,7 @@ struct Row {
 
 impl FakeStore {
     /// How often anybody asked whether the store answers.
-    pub fn pings(&self) -> usize {
+    pub(crate) fn pings(&self) -> usize {
         self.pings.load(Ordering::SeqCst)
     }
 
@@ -504,7 +504,7 @@ impl Registry for FakeStore {
 }
 
 /// A client as the configuration file would register it.
-pub fn client(key: ClientKey, issuer: IssuerKey, client_id: &str) -> Client {
+pub(crate) fn client(key: ClientKey, issuer: IssuerKey, client_id: &str) -> Client {
     Client {
         key,
         issuer,

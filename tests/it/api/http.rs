@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 /// One request.
 #[derive(Debug, Clone)]
-pub struct Call {
+pub(crate) struct Call {
     method: String,
     target: String,
     headers: Vec<(String, String)>,
@@ -19,47 +19,47 @@ pub struct Call {
 
 /// Its answer.
 #[derive(Debug, Clone)]
-pub struct Answer {
-    pub status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     headers: Vec<(String, String)>,
-    pub body: String,
+    pub(crate) body: String,
 }
 
 impl Call {
-    pub fn new(method: &str, target: &str) -> Self {
+    pub(crate) fn new(method: &str, target: &str) -> Self {
         Self { method: method.into(), target: target.into(), headers: Vec::new(), body: Vec::new(), length: true }
     }
 
-    pub fn get(target: &str) -> Self {
+    pub(crate) fn get(target: &str) -> Self {
         Self::new("GET", target)
     }
 
-    pub fn header(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    pub fn token(self, token: &str) -> Self {
+    pub(crate) fn token(self, token: &str) -> Self {
         self.header("Authorization", &format!("Bearer {token}"))
     }
 
-    pub fn body(mut self, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn body(mut self, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
         self.header("Content-Type", content_type)
     }
 
-    pub fn json(self, body: &Value) -> Self {
+    pub(crate) fn json(self, body: &Value) -> Self {
         self.body("application/json", body.to_string())
     }
 
     /// Leaves `Content-Length` out.
-    pub fn without_length(mut self) -> Self {
+    pub(crate) fn without_length(mut self) -> Self {
         self.length = false;
         self
     }
 
     /// Sends the request and leaves the answer to be read.
-    pub async fn open(&self, to: SocketAddr) -> TcpStream {
+    pub(crate) async fn open(&self, to: SocketAddr) -> TcpStream {
         let mut head = format!("{} {} HTTP/1.1\r\nConnection: close\r\n", self.method, self.target);
         if !self.has("host") {
             head += "Host: localhost\r\n";
@@ -79,7 +79,7 @@ impl Call {
     }
 
     /// Sends the request and reads the answer to its end.
-    pub async fn send(&self, to: SocketAddr) -> Answer {
+    pub(crate) async fn send(&self, to: SocketAddr) -> Answer {
         let mut stream = self.open(to).await;
         let mut raw = Vec::new();
         let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut raw)).await;
@@ -107,25 +107,25 @@ impl Answer {
         answer
     }
 
-    pub fn header(&self, wanted: &str) -> Option<&str> {
+    pub(crate) fn header(&self, wanted: &str) -> Option<&str> {
         self.headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
     }
 
     #[track_caller]
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|e| panic!("{e}: {} {:?}", self.status, self.body))
     }
 
     /// The JSON, if the status is this one.
     #[track_caller]
-    pub fn expect(&self, status: u16) -> Value {
+    pub(crate) fn expect(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.body);
         self.json()
     }
 
     /// The problem, if it is this one.
     #[track_caller]
-    pub fn problem(&self, status: u16, name: &str) -> Value {
+    pub(crate) fn problem(&self, status: u16, name: &str) -> Value {
         let problem = self.expect(status);
         assert_eq!(self.header("content-type"), Some("application/problem+json"), "{problem}");
         assert_eq!(problem["type"], format!("urn:signoff:problem:{name}"), "{problem}");

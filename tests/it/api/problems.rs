@@ -74,3 +74,11 @@ async fn a_head_that_never_ends_is_not_waited_for() {
     read.expect("the server hangs up").unwrap();
     assert!(raw.starts_with(b"HTTP/1.1 408") || raw.is_empty(), "{}", String::from_utf8_lossy(&raw));
 }
+
+#[tokio::test]
+async fn a_body_that_never_ends_is_not_waited_for() {
+    let world = World::start(Setup::open()).await;
+    let call = Call::new("POST", "/v1/events").body("application/cloudevents+json", "{").without_length();
+    world.call(call.header("Content-Length", "2")).await.problem(408, "request-timeout");
+    assert!(world.door.asked.lock().unwrap().is_empty());
+}

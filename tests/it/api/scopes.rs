@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use signoff::admin::Scope;
+use signoff::model::{AbandonReason, Outcome, Verdict};
 
 use super::http::Call;
 use super::world::{Setup, World, token};
@@ -54,6 +55,31 @@ async fn the_document_lists_every_call_with_its_scope() {
     let world = World::start(Setup::open()).await;
     let expected = CALLS.iter().map(|(m, p, s)| ((*m).into(), (*p).into(), (*s).into())).collect();
     assert_eq!(operations(&world.get("/openapi.json").await.expect(200)), expected);
+}
+
+/// Every `$ref` in the document.
+fn references(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(members) => {
+            found.extend(members.get("$ref").and_then(Value::as_str).map(str::to_owned));
+            members.values().for_each(|member| references(member, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn the_document_refers_to_nothing_it_does_not_hold() {
+    let world = World::start(Setup::open()).await;
+    let document = world.get("/openapi.json").await.expect(200);
+    let mut found = BTreeSet::new();
+    references(&document, &mut found);
+    assert!(found.contains("#/components/schemas/Problem"), "{found:?}");
+    for reference in found {
+        assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+    }
+    assert_eq!(document["components"]["securitySchemes"]["bearer"]["scheme"], "bearer");
 }
 
 #[tokio::test]
@@ -120,10 +146,17 @@ async fn a_token_limited_to_issuers_sees_and_names_no_other() {
         world.call(Call::get(target).token("main")).await.problem(403, "issuer-not-allowed");
     }
     world.call(Call::get("/v1/sessions?issuer=main&client_id=shop").token("main")).await.expect(200);
-    let put = Call::new("PUT", "/v1/issuers/other/clients/new").token("main").json(&serde_json::json!({}));
+    let put = Call::new("PUT", "/v1/issuers/other/clients/new").token("main").json(&json!({}));
     world.call(put).await.problem(403, "issuer-not-allowed");
     let delete = Call::new("DELETE", "/v1/issuers/other/clients/new").token("main");
     world.call(delete).await.problem(403, "issuer-not-allowed");
+    for issuer in ["main", "other"] {
+        world.tried(issuer, "shop", Outcome::Refused, Verdict::Abandon(AbandonReason::Refused)).await;
+    }
+    let redeliver = |token| Call::new("POST", "/v1/deliveries/redeliver").token(token).json(&json!({"all": true}));
+    for (token, count) in [("main", 1), ("main", 0), ("all", 1)] {
+        assert_eq!(world.call(redeliver(token)).await.expect(202), json!({"redelivered": count}), "{token}");
+    }
     let page = world.call(Call::get("/").token("main")).await;
     assert!(page.body.contains("<td>main") && !page.body.contains("<td>other"), "{}", page.body);
 }

@@ -30,26 +30,26 @@ const LEASE: Duration = Duration::from_secs(30);
 
 /// What the API is started with.
 #[derive(Default)]
-pub struct Setup {
-    pub tokens: Vec<Token>,
-    pub issuers: Vec<&'static str>,
+pub(crate) struct Setup {
+    pub(crate) tokens: Vec<Token>,
+    pub(crate) issuers: Vec<&'static str>,
     /// Of the first issuer.
-    pub file_clients: Vec<&'static str>,
+    pub(crate) file_clients: Vec<&'static str>,
 }
 
 impl Setup {
     /// One issuer, `main`, no tokens.
-    pub fn open() -> Self {
+    pub(crate) fn open() -> Self {
         Self { issuers: vec!["main"], ..Self::default() }
     }
 
     /// Two issuers, `main` and `other`, and these tokens.
-    pub fn closed(tokens: Vec<Token>) -> Self {
+    pub(crate) fn closed(tokens: Vec<Token>) -> Self {
         Self { tokens, issuers: vec!["main", "other"], ..Self::default() }
     }
 }
 
-pub fn token(secret: &str, scopes: &[Scope], issuers: &[&str]) -> Token {
+pub(crate) fn token(secret: &str, scopes: &[Scope], issuers: &[&str]) -> Token {
     Token {
         name: secret.to_owned(),
         secret: secret.to_owned().into(),
@@ -60,18 +60,18 @@ pub fn token(secret: &str, scopes: &[Scope], issuers: &[&str]) -> Token {
 
 /// What the door was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
-    pub content_type: String,
-    pub body: Vec<u8>,
-    pub issuers: Option<Vec<String>>,
-    pub allow_bulk: bool,
+pub(crate) struct Asked {
+    pub(crate) content_type: String,
+    pub(crate) body: Vec<u8>,
+    pub(crate) issuers: Option<Vec<String>>,
+    pub(crate) allow_bulk: bool,
 }
 
 /// A door for events that answers what the test says.
 #[derive(Default)]
-pub struct ScriptedDoor {
-    pub answer: Mutex<Option<Result<Vec<Receipt>, SubmitError>>>,
-    pub asked: Mutex<Vec<Asked>>,
+pub(crate) struct ScriptedDoor {
+    pub(crate) answer: Mutex<Option<Result<Vec<Receipt>, SubmitError>>>,
+    pub(crate) asked: Mutex<Vec<Asked>>,
 }
 
 #[async_trait]
@@ -95,7 +95,7 @@ impl Events for ScriptedDoor {
 
 /// Key sets by issuer.
 #[derive(Default)]
-pub struct Keys(pub Mutex<HashMap<IssuerKey, Value>>);
+pub(crate) struct Keys(pub(crate) Mutex<HashMap<IssuerKey, Value>>);
 
 impl Jwks for Keys {
     fn jwks(&self, issuer: IssuerKey) -> Option<Value> {
@@ -128,24 +128,24 @@ impl Rooms for NoRoom {
 }
 
 /// A running API.
-pub struct World {
-    pub address: SocketAddr,
+pub(crate) struct World {
+    pub(crate) address: SocketAddr,
     /// What the API reads.
-    pub store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn Store>,
     /// The same, where a test needs its switches.
-    pub fake: Arc<FakeStore>,
-    pub door: Arc<ScriptedDoor>,
-    pub keys: Arc<Keys>,
-    pub health: Arc<Health>,
-    pub metrics: Metrics,
-    pub changes: Arc<AtomicUsize>,
-    pub shutdown: Shutdown,
+    pub(crate) fake: Arc<FakeStore>,
+    pub(crate) door: Arc<ScriptedDoor>,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) health: Arc<Health>,
+    pub(crate) metrics: Metrics,
+    pub(crate) changes: Arc<AtomicUsize>,
+    pub(crate) shutdown: Shutdown,
     issuers: HashMap<&'static str, IssuerKey>,
     handle: actix_web::dev::ServerHandle,
 }
 
 impl World {
-    pub async fn start(setup: Setup) -> Self {
+    pub(crate) async fn start(setup: Setup) -> Self {
         let fake = Arc::new(FakeStore::default());
         let store: Arc<dyn Store> = fake.clone();
         let mut issuers = HashMap::new();
@@ -193,20 +193,20 @@ impl World {
         Self { address, store, fake, door, keys, health, metrics, changes, shutdown, issuers, handle }
     }
 
-    pub async fn call(&self, call: Call) -> Answer {
+    pub(crate) async fn call(&self, call: Call) -> Answer {
         call.send(self.address).await
     }
 
-    pub async fn get(&self, target: &str) -> Answer {
+    pub(crate) async fn get(&self, target: &str) -> Answer {
         self.call(Call::get(target)).await
     }
 
-    pub fn issuer(&self, name: &str) -> IssuerKey {
+    pub(crate) fn issuer(&self, name: &str) -> IssuerKey {
         self.issuers[name]
     }
 
     /// Records a session: `user-…` at `client_id` under the provider session `psid-…`.
-    pub async fn opened(&self, issuer: &str, user: &str, client_id: &str) {
+    pub(crate) async fn opened(&self, issuer: &str, user: &str, client_id: &str) {
         let opening = Opening {
             session_id: format!("psid-{user}"),
             subject: format!("user-{user}"),
@@ -220,7 +220,7 @@ impl World {
     }
 
     /// Records the logout of the user's provider session.
-    pub async fn logout(&self, issuer: &str, user: &str) -> Receipt {
+    pub(crate) async fn logout(&self, issuer: &str, user: &str) -> Receipt {
         let request = LogoutRequest {
             scope: LogoutScope::Session { session_id: format!("psid-{user}") },
             cause: Cause::UserLogout,
@@ -242,7 +242,7 @@ impl World {
     }
 
     /// Tries everything the client is owed once, with this result.
-    pub async fn tried(&self, issuer: &str, client_id: &str, outcome: Outcome, verdict: Verdict) {
+    pub(crate) async fn tried(&self, issuer: &str, client_id: &str, outcome: Outcome, verdict: Verdict) {
         let client = self.store.client_keys(&[(self.issuer(issuer), client_id.to_owned())]).await.unwrap()[0];
         let wants = [Want { client, room: 100, which: Which::Due }];
         let leased = self.store.lease(&wants, LEASE).await.unwrap();
@@ -258,7 +258,7 @@ impl World {
     }
 
     /// Stops the server as the service does.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.shutdown.stop.cancel();
         self.handle.stop(true).await;
         self.shutdown.finish().await;
@@ -278,7 +278,7 @@ fn attempt(outcome: Outcome) -> Attempt {
     }
 }
 
-pub fn url_of(name: &str) -> String {
+pub(crate) fn url_of(name: &str) -> String {
     format!("https://{name}.example.com")
 }
 
