@@ -49,3 +49,16 @@ pub enum Scope {
     /// Everything that changes clients and deliveries.
     Admin,
 }
+
+impl Scope {
+    /// The name used in configuration and challenges.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::Bulk => "bulk",
+            Self::Read => "read",
+            Self::Admin => "admin",
+        }
+    }
+}

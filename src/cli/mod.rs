@@ -4,6 +4,7 @@
 
 mod check_config;
 pub mod keys;
+pub mod openapi;
 mod serve;
 
 use std::path::{Path, PathBuf};

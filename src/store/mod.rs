@@ -261,6 +261,9 @@ pub trait Registry: Send + Sync {
     /// The ids behind these client keys; unknown keys are left out.
     async fn client_ids(&self, keys: &[ClientKey]) -> Result<Vec<(ClientKey, IssuerKey, String)>, StoreError>;
 
+    /// The key of this client if it was ever seen; makes none.
+    async fn find_client(&self, issuer: IssuerKey, client_id: &str) -> Result<Option<ClientKey>, StoreError>;
+
     /// Every client registered through the API.
     async fn clients(&self) -> Result<Vec<ClientRecord>, StoreError>;
 

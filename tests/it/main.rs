@@ -1,6 +1,8 @@
 //! The one integration-test binary.
 
 #[cfg(test)]
+mod api;
+#[cfg(test)]
 mod architecture;
 #[cfg(test)]
 mod broker_restart;
@@ -8,6 +10,8 @@ mod broker_restart;
 mod config;
 #[cfg(test)]
 mod deliver;
+#[cfg(test)]
+mod fake_store;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]

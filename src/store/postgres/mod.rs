@@ -179,6 +179,10 @@ impl Registry for PostgresStore {
         self.interned.keys(clients, |missing| clients::client_keys(&self.pool, missing)).await
     }
 
+    async fn find_client(&self, issuer: IssuerKey, client_id: &str) -> Result<Option<ClientKey>, StoreError> {
+        clients::find(&self.pool, issuer, client_id).await
+    }
+
     async fn client_ids(&self, keys: &[ClientKey]) -> Result<Vec<(ClientKey, IssuerKey, String)>, StoreError> {
         clients::client_ids(&self.pool, keys).await
     }

@@ -53,6 +53,20 @@ pub(super) async fn client_keys(
     Ok(rows.into_iter().map(|row| (IssuerKey(row.issuer), row.client_id, ClientKey(row.id))).collect())
 }
 
+pub(super) async fn find(
+    pool: &SqlitePool,
+    issuer: IssuerKey,
+    client_id: &str,
+) -> Result<Option<ClientKey>, StoreError> {
+    let id: Option<i32> = sqlx::query_scalar("SELECT id FROM clients WHERE issuer = $1 AND client_id = $2")
+        .bind(issuer.0)
+        .bind(client_id)
+        .fetch_optional(pool)
+        .await
+        .map_err(failed)?;
+    Ok(id.map(ClientKey))
+}
+
 pub(super) async fn client_ids(
     pool: &SqlitePool,
     keys: &[ClientKey],

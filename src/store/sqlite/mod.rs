@@ -181,6 +181,10 @@ impl Registry for SqliteStore {
         self.interned.keys(clients, |missing| clients::client_keys(&self.writer, missing)).await
     }
 
+    async fn find_client(&self, issuer: IssuerKey, client_id: &str) -> Result<Option<ClientKey>, StoreError> {
+        clients::find(&self.reader, issuer, client_id).await
+    }
+
     async fn client_ids(&self, keys: &[ClientKey]) -> Result<Vec<(ClientKey, IssuerKey, String)>, StoreError> {
         clients::client_ids(&self.reader, keys).await
     }
