@@ -4,7 +4,7 @@
 //! 1. a file beside `native.rs` with `parse(body, ctx)` and `parse_batch(body, ctx)` (refuse batches
 //!    where the format knows none), reading members through `object.rs` so that every refusal names
 //!    its JSON path;
-//! 2. a variant of [`Format`] in `intake/settings.rs`, and its arm in both functions here;
+//! 2. a variant of [`Format`], and its arm in both functions here;
 //! 3. a table of good and bad bodies in its tests, and a line in the property test of `native.rs`.
 //!
 //! What a body says that is of no concern is [`Parsed::Ignored`], never an error. Whatever cannot be
@@ -17,9 +17,15 @@ pub mod reason;
 
 use time::OffsetDateTime;
 
-pub use crate::intake::settings::Format;
 use crate::model::{Directory, Event, Issuer, IssuerKey};
 pub use reason::{Malformed, Reason};
+
+/// How a door's bodies are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// CloudEvents 1.0, structured JSON.
+    Native,
+}
 
 /// Longest body of one event, in bytes.
 pub const MAX_BODY: usize = 64 * 1024;

@@ -1,1 +1,6 @@
 //! The one integration-test binary.
+
+#[cfg(test)]
+mod fake_store;
+#[cfg(test)]
+mod intake;
