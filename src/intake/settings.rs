@@ -2,12 +2,7 @@
 
 use std::time::Duration;
 
-/// How a door's bodies are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// CloudEvents 1.0, structured JSON.
-    Native,
-}
+pub use crate::format::Format;
 
 /// One AMQP intake: `[amqp.<name>]`.
 #[derive(Debug, Clone, PartialEq, Eq)]

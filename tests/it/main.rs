@@ -13,7 +13,11 @@ mod deliver;
 #[cfg(test)]
 mod fake_store;
 #[cfg(test)]
+mod faulty_store;
+#[cfg(test)]
 mod harness;
+#[cfg(test)]
+mod intake;
 #[cfg(test)]
 mod python_publisher;
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use signoff::admin::Scope;
+use signoff::format::Reason;
 use signoff::intake::SubmitError;
 use signoff::model::{LogoutId, Outcome, Receipt, ReceiptStatus, Verdict};
 
@@ -53,13 +54,13 @@ async fn a_refusal_names_the_event_and_the_reason() {
     let unprocessable = |reason| SubmitError::Unprocessable { index: Some(0), reason, detail: detail() };
     let table = [
         (
-            SubmitError::Malformed { index: Some(3), reason: "malformed", detail: detail() },
+            SubmitError::Malformed { index: Some(3), reason: Reason::Malformed, detail: detail() },
             (400, "malformed-event", Some(3), "malformed"),
         ),
-        (unprocessable("unknown_issuer"), (422, "rejected-event", Some(0), "unknown_issuer")),
-        (unprocessable("issuer_not_allowed"), (422, "rejected-event", Some(0), "issuer_not_allowed")),
-        (unprocessable("bulk_not_allowed"), (422, "rejected-event", Some(0), "bulk_not_allowed")),
-        (unprocessable("unsupported_scope"), (422, "rejected-event", Some(0), "unsupported_scope")),
+        (unprocessable(Reason::UnknownIssuer), (422, "rejected-event", Some(0), "unknown_issuer")),
+        (unprocessable(Reason::IssuerNotAllowed), (422, "rejected-event", Some(0), "issuer_not_allowed")),
+        (unprocessable(Reason::BulkNotAllowed), (422, "rejected-event", Some(0), "bulk_not_allowed")),
+        (unprocessable(Reason::UnsupportedScope), (422, "rejected-event", Some(0), "unsupported_scope")),
         (SubmitError::Refused, (422, "rejected-event", None, "refused")),
         (SubmitError::UnsupportedMediaType, (415, "unsupported-media-type", None, "unsupported_media_type")),
         (SubmitError::TooLarge { index: Some(1), detail: detail() }, (413, "too-large", Some(1), "too_large")),
