@@ -101,8 +101,9 @@ impl BackchannelLogout {
         failure.map_or(Ok(killed), |failure| Err(Unavailable::from(failure).into()))
     }
 
-    /// The answer to a request that was refused before it was read.
-    pub(crate) fn reject(reason: Reason) -> Answer {
+    /// The answer to a request whose body could not be read, or is too large.
+    #[must_use]
+    pub fn reject(reason: Reason) -> Answer {
         Self::refuse(&reason.into())
     }
 

@@ -11,7 +11,7 @@ use crate::app::{TestApp, TestClock, verifier};
 use crate::idp::{Idp, Mode};
 use crate::mint::{CLIENT, ISS, Mint, b64, good_token, other_p256, other_rsa, p256, rsa};
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 fn signed_as(kid: &str) -> String {
     Mint::good().header("kid", kid).sign(other_rsa())
@@ -143,6 +143,16 @@ async fn k08_an_unknown_kid_while_the_issuer_is_down_is_not_refused_for_good() {
     app.idp.set(Mode::Keys(vec![other_rsa().jwk("k2")]));
     app.clock.advance(MINUTE);
     assert_eq!(app.post(&signed_as("k2")).await.status, 200);
+}
+
+#[tokio::test]
+async fn k08_an_old_set_and_an_unknown_kid_wait_for_one_time_limit_only() {
+    let app = warm().await;
+    app.idp.set(Mode::Hang);
+    app.clock.advance(11 * MINUTE);
+    let reply = app.post(&signed_as("k2")).await;
+    assert_eq!((reply.status, reply.reason().as_str()), (503, "keys_unavailable"));
+    assert_eq!(app.idp.fetches(), 2);
 }
 
 #[tokio::test]
