@@ -190,6 +190,16 @@ async fn k10_a_hanging_issuer_has_its_own_time_limit_and_one_request() {
 }
 
 #[tokio::test]
+async fn k10_many_first_requests_share_one_slow_fetch() {
+    let app = TestApp::start().await;
+    app.idp.set(Mode::Slow(Duration::from_millis(100), vec![rsa().jwk("k1")]));
+    let token = good_token();
+    let replies = join_all((0..30).map(|_| app.post(&token))).await;
+    assert!(replies.iter().all(|reply| reply.status == 200), "{replies:?}");
+    assert_eq!(app.idp.fetches(), 1);
+}
+
+#[tokio::test]
 async fn k12_a_withdrawn_key_is_refused_after_the_maximum_age() {
     let app = warm().await;
     app.idp.set(Mode::Keys(vec![other_rsa().jwk("k2")]));
