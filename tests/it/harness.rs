@@ -12,7 +12,7 @@ use crate::support::receiver::Receiver;
 use crate::support::script::{Script, Step, answer};
 use crate::support::{eventually, http_client};
 
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn databases_are_migrated_and_see_nothing_of_each_other() {

@@ -39,8 +39,10 @@ rabbitmq_exec() {
     ERL_EPMD_PORT="$2" ERL_EPMD_ADDRESS=127.0.0.1 "$(rabbitmq_server)"
 }
 
+# The virtual hosts are up before the AMQP listener is.
 rabbitmq_ready() {
   local status
+  (: <>"/dev/tcp/127.0.0.1/$amqp_port") || return 1
   exec 8<>"/dev/tcp/127.0.0.1/$management_port" || return 1
   # guest:guest
   printf 'GET /api/health/checks/virtual-hosts HTTP/1.0\r\nAuthorization: Basic Z3Vlc3Q6Z3Vlc3Q=\r\n\r\n' >&8

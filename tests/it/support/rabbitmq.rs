@@ -10,6 +10,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ExchangeKind};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
 use url::Url;
 
 use super::{clean_up, http_client, required, setting, unique};
@@ -64,9 +65,11 @@ impl Broker {
         Vhost { broker: self.clone(), name }
     }
 
-    /// All virtual hosts are up.
+    /// All virtual hosts are up, and so is the AMQP listener, which comes later.
     pub(crate) async fn is_ready(&self) -> bool {
-        matches!(self.ask(Method::GET, "health/checks/virtual-hosts", None).await, Ok((StatusCode::OK, _)))
+        let address = (self.amqp.host_str().unwrap_or_default(), self.amqp.port().unwrap_or(5672));
+        TcpStream::connect(address).await.is_ok()
+            && matches!(self.ask(Method::GET, "health/checks/virtual-hosts", None).await, Ok((StatusCode::OK, _)))
     }
 
     /// One call of the management API.
