@@ -15,13 +15,15 @@ mod rows;
 pub mod sqlite;
 pub mod views;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
 use crate::model::{
-    Attempt, ClientKey, DeliveryId, Event, IssuerKey, LeaseId, Leased, Logout, Receipt, SkipReason, Target, Verdict,
+    Attempt, ClientKey, Clock, DeliveryId, Event, IssuerKey, LeaseId, Leased, Logout, Receipt, SkipReason, Target,
+    Verdict,
 };
 use views::{
     ClientRecord, DeliveryDetail, DeliveryFilter, DeliveryView, LogoutDetail, LogoutFilter, LogoutView, Page, PageOf,
@@ -212,6 +214,15 @@ impl Default for Options {
             session_max_age: Duration::from_secs(30 * 24 * 60 * 60),
             clock_offset: time::Duration::ZERO,
         }
+    }
+}
+
+/// Opens the store that the URL names: `sqlite://…` or `postgres://…`.
+pub async fn open(url: &str, options: Options, clock: Arc<dyn Clock>) -> Result<Arc<dyn Store>, StoreError> {
+    if url.starts_with("sqlite:") {
+        Ok(Arc::new(sqlite::SqliteStore::connect(url, options, clock).await?))
+    } else {
+        Ok(Arc::new(postgres::PostgresStore::connect(url, options, clock).await?))
     }
 }
 
