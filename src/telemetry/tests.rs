@@ -1,3 +1,5 @@
+//! Is the log what it should be, and silent about what it must not say?
+
 use std::io;
 use std::sync::{Arc, Mutex};
 

@@ -49,17 +49,42 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Without comments.
+/// Without comments and without what is inside strings.
 fn code(text: &str) -> String {
-    let uncommented = |line: &str| match line.find("//") {
-        // An address in a string is no comment.
-        Some(at) if !line[..at].ends_with(':') => line[..at].to_owned(),
-        _ => line.to_owned(),
-    };
-    text.lines().map(uncommented).collect::<Vec<_>>().join("\n")
+    let (mut code, mut rest) = (String::new(), text);
+    while let Some(c) = rest.chars().next() {
+        let length = skipped(rest, code.chars().next_back());
+        if length == 0 {
+            code.push(c);
+        }
+        rest = &rest[length.max(c.len_utf8())..];
+    }
+    code
 }
 
-/// Without the unit tests at its end, which may use what they like.
+/// How many bytes from here are a comment, a string or a character; 0: this is code.
+fn skipped(rest: &str, before: Option<char>) -> usize {
+    let until = |end: &str, from: usize| rest[from..].find(end).map_or(rest.len(), |at| from + at + end.len());
+    if rest.starts_with("//") {
+        return rest.find('\n').unwrap_or(rest.len());
+    }
+    if rest.starts_with("'\"'") {
+        return 3;
+    }
+    if let Some(quoted) = rest.strip_prefix('"') {
+        let escaped = |at: usize| quoted[..at].bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 1;
+        let end = quoted.match_indices('"').find(|(at, _)| !escaped(*at));
+        return end.map_or(rest.len(), |(at, _)| at + 2);
+    }
+    let in_word = before.is_some_and(|c| c.is_alphanumeric() || c == '_');
+    let hashes = rest.bytes().skip(1).take_while(|byte| *byte == b'#').count();
+    if rest.starts_with('r') && !in_word && rest[1 + hashes..].starts_with('"') {
+        return until(&format!("\"{}", "#".repeat(hashes)), 2 + hashes);
+    }
+    0
+}
+
+/// Without the unit tests at its end, which may use what they like, as those in a `tests.rs` may.
 fn without_tests(code: &str) -> &str {
     code.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default()
 }
@@ -127,7 +152,7 @@ fn module_of(path: &str) -> &str {
 /// Which module names which others.
 fn arrows(files: &[(String, String)]) -> BTreeMap<String, BTreeSet<String>> {
     let mut arrows: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (path, text) in files.iter().filter(|(path, _)| path != "lib.rs") {
+    for (path, text) in files.iter().filter(|(path, _)| path != "lib.rs" && !path.ends_with("/tests.rs")) {
         let from = module_of(path);
         let mut to = modules_named(without_tests(&code(text)));
         to.remove(from);
@@ -265,7 +290,10 @@ fn a_library_is_found_in_code_and_only_there() {
         ("let x = sqlx::query(\"\");", true),
         ("use {std::fmt, sqlx::Row};", true),
         ("// sqlx::Row stays away", false),
-        ("let level = \"sqlx=warn\";", false),
+        ("let target = \"sqlx::query=warn\";", false),
+        ("let quotes = (\"a \\\" b\", '\"', \"c\"); sqlx::query(x)", true),
+        ("let raw = r#\"a \" sqlx::query\"#;", false),
+        ("let raw = r\"\\\"; sqlx::query(x)", true),
         ("use my_sqlx::Row;", false),
         ("use crate::sqlx::Row;", false),
         ("let url = \"http://x\"; sqlx::query(url)", true),

@@ -1,3 +1,5 @@
+//! Which registration metadata is read, and which is refused?
+
 use serde_json::json;
 
 use super::*;
