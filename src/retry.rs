@@ -35,12 +35,12 @@ impl Default for Schedule {
         Self {
             refused: [1, 10, 60, 289].map(Duration::from_secs).to_vec(),
             misdirected_first: Duration::from_secs(30),
-            misdirected_for: Duration::from_secs(60 * 60),
+            misdirected_for: Duration::from_hours(1),
             first: Duration::from_secs(1),
-            longest: Duration::from_secs(5 * 60),
-            retry_after_cap: Duration::from_secs(10 * 60),
+            longest: Duration::from_mins(5),
+            retry_after_cap: Duration::from_mins(10),
             failing_attempts: 8,
-            give_up_after: Duration::from_secs(24 * 60 * 60),
+            give_up_after: Duration::from_hours(24),
             jitter: 10,
         }
     }
@@ -133,8 +133,10 @@ mod tests {
     use super::*;
     use crate::model::{Cause, ClientKey, DeliveryId, IssuerKey, LogoutId, Streak};
 
-    const HOUR: Duration = Duration::from_secs(3600);
+    const HOUR: Duration = Duration::from_hours(1);
     const MILLI: Duration = Duration::from_millis(1);
+    const ALMOST_AN_HOUR: Duration = Duration::from_millis(3_599_999);
+    const ALMOST_A_DAY: Duration = Duration::from_millis(86_399_999);
 
     fn owed(tries: u16, owed_for: Duration, streak: Option<(Outcome, u16, Duration)>) -> Delivery {
         Delivery {
@@ -205,7 +207,7 @@ mod tests {
             assert_eq!(verdict(&owed(7, HOUR, None), outcome, true), retry(30));
             assert_eq!(after(1, MILLI), retry(60));
             assert_eq!(after(3, MILLI), retry(240));
-            assert_eq!(after(4, HOUR - MILLI), retry(300));
+            assert_eq!(after(4, ALMOST_AN_HOUR), retry(300));
             assert_eq!(after(4, HOUR), Verdict::Abandon(why));
         }
     }
@@ -234,7 +236,7 @@ mod tests {
         let day = 24 * HOUR;
         for outcome in Outcome::ALL.into_iter().filter(|outcome| *outcome != Outcome::Accepted) {
             let why = if outcome == Outcome::Unsignable { AbandonReason::Unsignable } else { AbandonReason::Exhausted };
-            assert!(matches!(verdict(&owed(0, day - MILLI, None), outcome, false), Verdict::RetryIn(_)));
+            assert!(matches!(verdict(&owed(0, ALMOST_A_DAY, None), outcome, false), Verdict::RetryIn(_)));
             assert_eq!(verdict(&owed(0, day, None), outcome, false), Verdict::Abandon(why), "{outcome:?}");
         }
     }
@@ -242,7 +244,7 @@ mod tests {
     #[test]
     fn the_time_of_the_attempt_counts_as_owed() {
         let slow = Attempt { took: MILLI, ..attempt(Outcome::Unavailable, None) };
-        let delivery = owed(0, 24 * HOUR - MILLI, None);
+        let delivery = owed(0, ALMOST_A_DAY, None);
         let verdict = judge(&delivery, &slow, false, &Schedule::default(), 0.0);
         assert_eq!(verdict, Verdict::Abandon(AbandonReason::Exhausted));
     }

@@ -42,8 +42,10 @@ pub(super) enum State {
 /// A change that the rest of the lane reacts to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
-    /// It opened, or opened again after a probe.
+    /// It opened.
     Opened,
+    /// It opened again after a probe.
+    Reopened,
     /// It closed: the client is back.
     Closed,
 }
@@ -138,24 +140,28 @@ impl Breaker {
                 Some(Change::Closed)
             }
             (State::HalfOpen { wait, .. }, Evidence::Dead) if current => {
-                Some(self.open((wait * 2).min(self.longest), now))
+                self.open((wait * 2).min(self.longest), now);
+                Some(Change::Reopened)
             }
-            (State::HalfOpen { wait, .. }, Evidence::Neither) if current => Some(self.open(wait, now)),
+            (State::HalfOpen { wait, .. }, Evidence::Neither) if current => {
+                self.open(wait, now);
+                Some(Change::Reopened)
+            }
             _ => None,
         }
     }
 
     fn failed(&mut self, failures: u32, now: Instant) -> Option<Change> {
         if failures >= self.opens_after {
-            return Some(self.open(self.first, now));
+            self.open(self.first, now);
+            return Some(Change::Opened);
         }
         self.state = State::Closed { failures };
         None
     }
 
-    fn open(&mut self, wait: Duration, now: Instant) -> Change {
+    fn open(&mut self, wait: Duration, now: Instant) {
         self.enter(State::Open { until: now + wait, wait });
-        Change::Opened
     }
 
     fn enter(&mut self, state: State) {
@@ -209,7 +215,7 @@ mod tests {
     fn a_probe_is_due_when_the_wait_is_over_and_not_before() {
         let (mut breaker, now) = start();
         fail(&mut breaker, 5, now);
-        assert!(!breaker.probe_is_due(now + SECOND - Duration::from_nanos(1)));
+        assert!(!breaker.probe_is_due(now + Duration::from_millis(999)));
         assert!(breaker.probe_is_due(now + SECOND));
     }
 
@@ -218,7 +224,7 @@ mod tests {
         let (mut breaker, now) = start();
         fail(&mut breaker, 5, now);
         for seconds in [2, 4, 8, 16, 30, 30] {
-            assert_eq!(probe(&mut breaker, Evidence::Dead, now), Some(Change::Opened));
+            assert_eq!(probe(&mut breaker, Evidence::Dead, now), Some(Change::Reopened));
             let wait = SECOND * seconds;
             assert_eq!(breaker.state(), State::Open { until: now + wait, wait });
         }
@@ -254,8 +260,8 @@ mod tests {
     fn a_probe_closes_it_or_opens_it_again() {
         for (evidence, change, wait) in [
             (Evidence::Alive, Change::Closed, None),
-            (Evidence::Dead, Change::Opened, Some(2 * SECOND)),
-            (Evidence::Neither, Change::Opened, Some(SECOND)),
+            (Evidence::Dead, Change::Reopened, Some(2 * SECOND)),
+            (Evidence::Neither, Change::Reopened, Some(SECOND)),
         ] {
             let (mut breaker, now) = start();
             fail(&mut breaker, 5, now);

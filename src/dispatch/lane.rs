@@ -154,7 +154,7 @@ impl Lane {
         }
     }
 
-    /// An attempt ended. On [`Change::Opened`] the rows that wait have to be given back.
+    /// An attempt ended. When the breaker opens, the rows that wait have to be given back.
     pub(super) fn finished(&mut self, done: &Ended, now: Instant, settings: &Settings) -> Option<Change> {
         self.load.leave(done.retry);
         self.took = if self.took.is_zero() { done.took } else { (self.took * 7 + done.took) / 8 };
@@ -165,15 +165,19 @@ impl Lane {
         let change = self.breaker.heard(done.epoch, evidence, now);
         match change {
             Some(Change::Closed) => self.recover(now),
-            Some(Change::Opened) => (self.ramp, self.recovered_at) = (None, None),
+            Some(Change::Opened | Change::Reopened) => self.trip(),
             None if evidence == Evidence::Alive => {
                 self.ramp = self.ramp.map(|ramp| ramp + 1).filter(|ramp| *ramp < settings.in_flight_per_client);
             }
             None => {}
         }
-        // Rows given back, and the one just tried, are owed in the table.
-        self.owed |= change == Some(Change::Opened);
         change
+    }
+
+    /// Rows given back, and the one just tried, are owed in the table.
+    fn trip(&mut self) {
+        (self.ramp, self.recovered_at) = (None, None);
+        self.owed = true;
     }
 
     fn recover(&mut self, now: Instant) {
@@ -218,11 +222,17 @@ impl Lane {
         }
     }
 
+    /// Whether nothing of it waits or flies.
+    #[must_use]
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting() + self.load.all() == 0
+    }
+
     /// Whether forgetting it loses nothing.
     #[must_use]
     pub(super) fn is_idle(&self, now: Instant, settings: &Settings) -> bool {
         self.breaker.state() == (State::Closed { failures: 0 })
-            && self.waiting() + self.load.all() == 0
+            && self.is_empty()
             && self.backlog.is_none()
             && self.ramp.is_none()
             && !self.is_proven(now, settings)

@@ -93,7 +93,7 @@ impl Lanes {
         self.leave(ticket);
     }
 
-    /// An attempt ended. On [`Change::Opened`] the lane has to be drained.
+    /// An attempt ended. When the breaker opens, the lane has to be drained.
     pub(super) fn finished(
         &mut self,
         ticket: &Ticket,
@@ -172,6 +172,11 @@ impl Lanes {
         })
     }
 
+    /// Whether the lane's breaker is closed.
+    pub(super) fn is_closed(&self, client: ClientKey) -> bool {
+        self.by_client.get(&client).is_none_or(|lane| lane.breaker.is_closed())
+    }
+
     /// Whether the client accepted something at that moment or later.
     #[must_use]
     pub(super) fn succeeded_since(&self, client: ClientKey, since: Option<Instant>) -> bool {
@@ -188,6 +193,12 @@ impl Lanes {
     #[must_use]
     pub(super) fn is_idle(&self, client: ClientKey, now: Instant) -> bool {
         self.by_client.get(&client).is_some_and(|lane| lane.is_idle(now, &self.settings))
+    }
+
+    /// Whether nothing of a lane waits or flies.
+    #[must_use]
+    pub(super) fn is_empty(&self, client: ClientKey) -> bool {
+        self.by_client.get(&client).is_none_or(Lane::is_empty)
     }
 
     /// Forgets a lane.
@@ -279,4 +290,213 @@ enum Turn {
     Keeps,
     /// It has nothing to start.
     Leaves,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{SECOND, now, row};
+    use super::*;
+    use crate::model::Outcome::{Accepted, Failing, Refused, Unavailable};
+
+    fn lanes(settings: Settings) -> Lanes {
+        Lanes::new(settings, 18 * SECOND)
+    }
+
+    fn push(lanes: &mut Lanes, client: i32, ids: std::ops::Range<i64>, tries: u16) -> usize {
+        let refused = ids.map(|id| lanes.push(row(client, id, tries, now()), format!("https://{client}").into()));
+        refused.flatten().count()
+    }
+
+    fn start_all(lanes: &mut Lanes) -> Vec<Start> {
+        std::iter::from_fn(|| lanes.next(now())).collect()
+    }
+
+    fn clients(starts: &[Start]) -> Vec<i32> {
+        starts.iter().map(|start| start.row.leased.delivery.client.0).collect()
+    }
+
+    /// Has one attempt of the client end like this.
+    fn hear(lanes: &mut Lanes, client: i32, outcome: Outcome) -> Option<Change> {
+        push(lanes, client, 0..1, 0);
+        let start = lanes.next(now()).unwrap();
+        lanes.finished(&start.ticket, outcome, SECOND, now())
+    }
+
+    fn open(lanes: &mut Lanes, client: i32) {
+        while hear(lanes, client, Unavailable) != Some(Change::Opened) {}
+    }
+
+    #[test]
+    fn lanes_take_turns() {
+        let mut lanes = lanes(Settings { in_flight: 5, first_attempt_reserve: 0, ..Settings::default() });
+        for client in [1, 2, 3] {
+            push(&mut lanes, client, 0..9, 0);
+        }
+        let starts = start_all(&mut lanes);
+        assert_eq!(clients(&starts), [1, 2, 3, 1, 2]);
+        lanes.finished(&starts[0].ticket, Accepted, SECOND, now());
+        assert_eq!(clients(&start_all(&mut lanes)), [3]);
+    }
+
+    #[test]
+    fn a_lane_gets_two_places_until_a_success_and_sixteen_after_it() {
+        for (outcome, places) in [(Refused, 2), (Accepted, 16)] {
+            let mut lanes = lanes(Settings::default());
+            hear(&mut lanes, 1, outcome);
+            push(&mut lanes, 1, 0..99, 0);
+            assert_eq!(start_all(&mut lanes).len(), places, "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn retries_leave_a_quarter_of_a_lane_to_first_attempts() {
+        let mut lanes = lanes(Settings::default());
+        hear(&mut lanes, 1, Accepted);
+        push(&mut lanes, 1, 0..99, 1);
+        assert_eq!(start_all(&mut lanes).len(), 12);
+        push(&mut lanes, 1, 0..99, 0);
+        let firsts = start_all(&mut lanes);
+        assert_eq!(firsts.len(), 4);
+        lanes.finished(&firsts[0].ticket, Accepted, SECOND, now());
+        let next: Vec<_> = start_all(&mut lanes).iter().map(|start| start.row.leased.delivery.tries).collect();
+        assert_eq!(next, [0]);
+    }
+
+    #[test]
+    fn retries_get_every_fourth_place_that_both_may_have() {
+        let mut lanes = lanes(Settings::default());
+        hear(&mut lanes, 1, Accepted);
+        push(&mut lanes, 1, 0..99, 0);
+        push(&mut lanes, 1, 0..99, 1);
+        let retries = start_all(&mut lanes).iter().filter(|start| start.row.leased.delivery.tries > 0).count();
+        assert_eq!(retries, 4);
+    }
+
+    #[test]
+    fn retries_and_unproven_lanes_leave_a_quarter_of_all_places() {
+        let mut lanes = lanes(Settings { in_flight: 16, ..Settings::default() });
+        hear(&mut lanes, 1, Accepted);
+        for client in 2..=20 {
+            push(&mut lanes, client, 0..9, u16::from(client % 2 == 0));
+        }
+        assert_eq!(start_all(&mut lanes).len(), 12);
+        push(&mut lanes, 1, 0..9, 0);
+        assert_eq!(clients(&start_all(&mut lanes)), [1; 4]);
+    }
+
+    #[test]
+    fn an_origin_has_its_own_limit_and_blocks_no_other() {
+        let mut lanes = lanes(Settings { in_flight_per_origin: 4, ..Settings::default() });
+        for client in [1, 2, 3] {
+            hear(&mut lanes, client, Accepted);
+        }
+        for client in [1, 2, 3] {
+            for id in 0..9 {
+                let origin = if client < 3 { "https://shared" } else { "https://own" };
+                assert!(lanes.push(row(client, id, 0, now()), origin.into()).is_none());
+            }
+        }
+        let starts = clients(&start_all(&mut lanes));
+        let at = |client| starts.iter().filter(|started| **started == client).count();
+        assert_eq!((at(1), at(2), at(3)), (2, 2, 4));
+    }
+
+    #[test]
+    fn a_lane_takes_one_row_while_it_seeks_a_probe_and_none_otherwise() {
+        let mut lanes = lanes(Settings::default());
+        open(&mut lanes, 1);
+        assert_eq!(push(&mut lanes, 1, 0..3, 1), 3, "open");
+        lanes.owes(ClientKey(1), None);
+        assert_eq!(lanes.wants(now()), [], "too early for a probe");
+        let probe = Want { client: ClientKey(1), room: 1, which: Which::Any };
+        assert_eq!(lanes.wants(now() + SECOND), std::slice::from_ref(&probe));
+        assert_eq!(lanes.wants(now() + 9 * SECOND), [], "one at a time");
+        assert_eq!(push(&mut lanes, 1, 0..3, 1), 2, "the probe alone");
+        assert_eq!(start_all(&mut lanes).len(), 1);
+        assert_eq!(push(&mut lanes, 1, 0..3, 1), 3, "the probe is on its way");
+    }
+
+    #[test]
+    fn a_probe_that_found_no_row_or_could_not_leave_is_sought_again() {
+        let mut lanes = lanes(Settings::default());
+        open(&mut lanes, 1);
+        let later = now() + SECOND;
+        let [probe] = lanes.wants(later)[..] else { panic!("no probe") };
+        lanes.not_leased(&probe, later);
+        assert_eq!(lanes.wants(later), [probe]);
+        push(&mut lanes, 1, 0..1, 1);
+        let start = lanes.next(later).unwrap();
+        lanes.unstarted(&start.ticket, later);
+        assert_eq!((lanes.wants(later), lanes.in_flight()), (vec![probe], 0));
+        lanes.leased(&probe, 0, later);
+        assert_eq!(lanes.wants(later), [], "it is owed nothing");
+    }
+
+    #[test]
+    fn a_recovered_lane_wants_what_was_tried_before_until_there_is_no_more() {
+        let mut lanes = lanes(Settings::default());
+        open(&mut lanes, 1);
+        lanes.wants(now() + SECOND);
+        push(&mut lanes, 1, 0..1, 1);
+        let probe = lanes.next(now()).unwrap();
+        let back = now();
+        assert_eq!(lanes.finished(&probe.ticket, Accepted, SECOND, back), Some(Change::Closed));
+        let which = Which::DueOrTriedBefore(3 * SECOND);
+        let [want] = lanes.wants(back + 3 * SECOND)[..] else { panic!("no want") };
+        assert_eq!(want, Want { client: ClientKey(1), room: 2, which });
+        lanes.leased(&want, 2, back);
+        assert_eq!(lanes.wants(back + 3 * SECOND), [want], "there may be more");
+        lanes.leased(&Want { which: Which::Due, ..want }, 0, back);
+        assert_eq!(lanes.wants(back + 3 * SECOND), [want], "asked before it was back");
+        lanes.leased(&want, 1, back);
+        assert_eq!(lanes.wants(back + 3 * SECOND), []);
+    }
+
+    #[test]
+    fn failing_counts_only_without_a_recent_success() {
+        for (proven, opens) in [(false, true), (true, false)] {
+            let mut lanes = lanes(Settings::default());
+            if proven {
+                hear(&mut lanes, 1, Accepted);
+            }
+            let changes: Vec<_> = (0..5).map(|_| hear(&mut lanes, 1, Failing)).collect();
+            assert_eq!(changes.contains(&Some(Change::Opened)), opens, "proven: {proven}");
+        }
+    }
+
+    #[test]
+    fn a_slow_lane_holds_fewer_rows_than_a_fast_one() {
+        for (millis, rows) in [(10, 512), (1000, 144), (20_000, 32)] {
+            let mut lanes = lanes(Settings::default());
+            push(&mut lanes, 1, 0..1, 0);
+            let start = lanes.next(now()).unwrap();
+            lanes.finished(&start.ticket, Accepted, Duration::from_millis(millis), now());
+            assert_eq!(lanes.rows(ClientKey(1), now()), (rows, false), "{millis} ms");
+        }
+        assert_eq!(lanes(Settings::default()).rows(ClientKey(1), now()), (4, false), "not seen yet");
+    }
+
+    #[test]
+    fn lanes_that_wait_longest_are_filled_first() {
+        let mut lanes = lanes(Settings::default());
+        let start = now() + 60 * SECOND;
+        for (client, since) in [(1, 51), (2, 57), (3, 55)] {
+            lanes.owes(ClientKey(client), Some(now() + since * SECOND));
+        }
+        let order = |lanes: &mut Lanes| lanes.wants(start).iter().map(|want| want.client.0).collect::<Vec<_>>();
+        assert_eq!(order(&mut lanes), [1, 3, 2]);
+        let want = Want { client: ClientKey(1), room: 4, which: Which::Due };
+        lanes.leased(&want, 4, start);
+        assert_eq!(order(&mut lanes), [3, 2, 1]);
+    }
+
+    #[test]
+    fn a_lane_is_forgotten_when_nothing_is_left_of_it() {
+        let mut lanes = lanes(Settings::default());
+        hear(&mut lanes, 1, Accepted);
+        assert!(!lanes.is_idle(ClientKey(1), now() + 59 * SECOND), "it is proven");
+        assert!(lanes.is_idle(ClientKey(1), now() + 61 * SECOND));
+        open(&mut lanes, 2);
+        assert!(!lanes.is_idle(ClientKey(2), now() + 61 * SECOND), "its breaker is open");
+    }
 }

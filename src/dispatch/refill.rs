@@ -12,7 +12,7 @@ use crate::metrics::Metrics;
 use crate::model::{ClientKey, Leased, SharedDirectory, SkipReason};
 use crate::store::{DueLane, Outbox, StoreError, Want, Which};
 
-/// A client may be registered for this long without this replica knowing.
+/// A client may have got its registration or URI this long ago without this replica knowing.
 const ABSENT_FOR: Duration = Duration::from_mins(1);
 
 /// What the loop knows of the table.
@@ -26,7 +26,7 @@ pub(super) struct Refill {
     pub(super) owed: usize,
     /// Polls that failed in a row.
     failures: u32,
-    /// Clients with unsettled rows that are not in the directory, and since when.
+    /// Clients with unsettled rows that cannot be told, and since when.
     absent: HashMap<ClientKey, Instant>,
     /// Clients whose rows are to be skipped before the next poll.
     skips: Vec<(ClientKey, SkipReason)>,
@@ -82,23 +82,25 @@ impl Dispatcher {
         let directory = self.parts.directory.load_full();
         let mut absent = HashMap::new();
         for lane in lanes {
-            match directory.client(lane.client) {
+            let why = match directory.client(lane.client) {
                 Some(client) if client.backchannel_logout_uri.is_some() => {
                     let due_since = lane.due_for.map(|due_for| now.checked_sub(due_for).unwrap_or(now));
                     self.lanes.owes(lane.client, due_since);
                     self.publish(lane.client, now);
+                    continue;
                 }
-                Some(_) => self.refill.skips.push((lane.client, SkipReason::NoLogoutUri)),
-                None => {
-                    let since = self.refill.absent.get(&lane.client).copied().unwrap_or(now);
-                    absent.insert(lane.client, since);
-                    if now.saturating_duration_since(since) > ABSENT_FOR {
-                        self.refill.skips.push((lane.client, SkipReason::UnknownClient));
-                    }
-                }
+                Some(_) => SkipReason::NoLogoutUri,
+                None => SkipReason::UnknownClient,
+            };
+            let since = self.refill.absent.get(&lane.client).copied().unwrap_or(now);
+            absent.insert(lane.client, since);
+            if now.saturating_duration_since(since) > ABSENT_FOR {
+                self.refill.skips.push((lane.client, why));
             }
         }
         self.refill.absent = absent;
+        let ready = lanes.iter().filter(|lane| self.lanes.is_closed(lane.client)).filter_map(|lane| lane.due_for);
+        self.parts.metrics.ready_age.set(ready.max().unwrap_or_default().as_secs_f64());
     }
 
     /// Leases rows for every lane that wants some, if any may.

@@ -186,3 +186,101 @@ impl Held {
 fn free(held: Held, limit: usize, share: usize) -> usize {
     share.saturating_sub(held.leased).min(limit.saturating_sub(held.all()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arc_swap::ArcSwap;
+
+    use super::super::tests::{client, directory};
+    use super::*;
+
+    const ONE: ClientKey = ClientKey(1);
+    const TWO: ClientKey = ClientKey(2);
+
+    fn rooms(settings: Settings) -> LaneRooms {
+        let without_uri = crate::model::Client { backchannel_logout_uri: None, ..client(9) };
+        LaneRooms::new(settings, Arc::new(ArcSwap::from_pointee(directory([client(1), client(2), without_uri]))))
+    }
+
+    fn reserve_all(rooms: &LaneRooms, client: ClientKey) -> usize {
+        std::iter::repeat_with(|| rooms.reserve(client)).take_while(|taken| *taken).count()
+    }
+
+    #[test]
+    fn a_lane_not_seen_yet_has_a_few_places_and_who_cannot_be_told_none() {
+        let rooms = rooms(Settings::default());
+        assert_eq!(reserve_all(&rooms, ONE), 4);
+        assert_eq!(reserve_all(&rooms, ClientKey(9)), 0, "no URI");
+        assert_eq!(reserve_all(&rooms, ClientKey(7)), 0, "not registered");
+        rooms.cancel(ONE);
+        assert_eq!((reserve_all(&rooms, ONE), rooms.held()), (1, 4));
+    }
+
+    #[test]
+    fn an_open_breaker_has_a_place_for_its_probe_alone() {
+        let rooms = rooms(Settings::default());
+        rooms.publish(ONE, 0, true);
+        assert_eq!((reserve_all(&rooms, ONE), rooms.take(ONE, 9)), (0, 0));
+        rooms.take_probe(ONE);
+        assert_eq!(rooms.held(), 1);
+        rooms.leave(ONE, Door::Lease, 1);
+        assert_eq!(rooms.held(), 0);
+    }
+
+    #[test]
+    fn rows_from_the_table_leave_a_quarter_to_hand_offs() {
+        let rooms = rooms(Settings::default());
+        rooms.publish(ONE, 16, false);
+        assert_eq!(rooms.take(ONE, 99), 12);
+        assert_eq!(reserve_all(&rooms, ONE), 4);
+    }
+
+    #[test]
+    fn hand_offs_leave_three_quarters_to_the_table_when_rows_wait_there() {
+        for (backlog, handed) in [(false, 16), (true, 4)] {
+            let rooms = rooms(Settings::default());
+            rooms.publish(ONE, 16, backlog);
+            assert_eq!(reserve_all(&rooms, ONE), handed, "backlog: {backlog}");
+        }
+    }
+
+    #[test]
+    fn a_lane_is_filled_again_when_it_is_half_empty() {
+        let rooms = rooms(Settings::default());
+        rooms.publish(ONE, 16, true);
+        assert_eq!(rooms.take(ONE, 10), 10);
+        assert_eq!(rooms.take(ONE, 10), 0);
+        assert!(!rooms.leave(ONE, Door::Lease, 1));
+        assert!(rooms.leave(ONE, Door::Lease, 1));
+        assert_eq!(rooms.take(ONE, 10), 4);
+    }
+
+    #[test]
+    fn all_lanes_together_have_a_limit_of_which_a_quarter_is_for_hand_offs() {
+        let rooms = rooms(Settings { queue: 16, ..Settings::default() });
+        rooms.publish(ONE, 512, false);
+        rooms.publish(TWO, 512, false);
+        assert_eq!(rooms.take(ONE, 99), 12);
+        assert_eq!((rooms.free(), rooms.take(TWO, 99)), (0, 0));
+        assert_eq!((reserve_all(&rooms, TWO), reserve_all(&rooms, ONE)), (4, 0));
+    }
+
+    #[test]
+    fn closed_there_is_no_place() {
+        let rooms = rooms(Settings::default());
+        rooms.publish(ONE, 16, true);
+        rooms.close();
+        assert_eq!((reserve_all(&rooms, ONE), rooms.take(ONE, 9)), (0, 0));
+    }
+
+    #[test]
+    fn a_lane_that_holds_something_is_not_forgotten() {
+        let rooms = rooms(Settings::default());
+        assert!(rooms.reserve(ONE));
+        assert!(!rooms.forget(ONE));
+        rooms.cancel(ONE);
+        assert!(rooms.forget(ONE));
+    }
+}

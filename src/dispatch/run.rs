@@ -15,6 +15,7 @@ use super::queue::Row;
 use super::refill::Refill;
 use super::rooms::{Door, LaneRooms};
 use super::settling::Settling;
+use super::show::Shown;
 use crate::metrics::Metrics;
 use crate::model::{Client, ClientKey, Clock, DeliveryId, LeaseId, Leased, SharedDirectory};
 use crate::retry::Schedule;
@@ -54,6 +55,7 @@ pub struct Dispatcher {
     pub(super) lanes: Lanes,
     pub(super) settling: Settling,
     pub(super) refill: Refill,
+    pub(super) shown: Shown,
     pub(super) stopping: bool,
     /// Leases to be given back.
     unused: Vec<(DeliveryId, LeaseId)>,
@@ -73,6 +75,7 @@ impl Dispatcher {
             parts,
             settling: Settling::default(),
             refill: Refill::default(),
+            shown: Shown::default(),
             stopping: false,
             unused: Vec::new(),
             inbox,
@@ -160,10 +163,13 @@ impl Dispatcher {
     fn changed(&mut self, client: &Client, change: Option<Change>) {
         let client_id = client.client_id.as_str();
         match change {
-            Some(Change::Opened) => {
-                tracing::warn!(client_id, "the client is not reached: its lane waits for a probe");
-                let waiting = self.lanes.drain(client.key);
-                waiting.iter().for_each(|row| self.give_back(row));
+            Some(change @ (Change::Opened | Change::Reopened)) => {
+                if change == Change::Opened {
+                    tracing::warn!(client_id, "the client is not reached: its deliveries wait for a probe");
+                }
+                for row in self.lanes.drain(client.key) {
+                    self.give_back(&row);
+                }
             }
             Some(Change::Closed) => {
                 tracing::info!(client_id, "the client is back");
@@ -214,8 +220,9 @@ impl Dispatcher {
     fn stop(&mut self) {
         self.stopping = true;
         self.parts.rooms.close();
-        let waiting = self.lanes.drain_all();
-        waiting.iter().for_each(|row| self.give_back(row));
+        for row in self.lanes.drain_all() {
+            self.give_back(&row);
+        }
     }
 
     /// Whether nothing is in flight, to be settled or to come back from the store.

@@ -73,7 +73,7 @@ impl Dispatcher {
             judge(delivery, &attempt, self.accepted_others(&row.leased), &self.parts.schedule, rand::random());
         if let Verdict::Abandon(why) = verdict {
             tracing::warn!(
-                client_id = client.client_id, delivery_id = %delivery.id, attempt = delivery.attempts + 1,
+                client_id = client.client_id, delivery_id = %delivery.id, attempt = delivery.attempts.saturating_add(1),
                 outcome = attempt.outcome.as_str(), why = why.as_str(), "delivery given up"
             );
         }

@@ -1,5 +1,6 @@
 //! What do others see of the lanes? Their room for the intake, their state for operators.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -7,22 +8,23 @@ use super::handle::LaneStatus;
 use super::run::Dispatcher;
 use crate::model::ClientKey;
 
+/// The labels of every lane's gauge, kept to take it away also when the client is gone.
+pub(super) type Shown = HashMap<ClientKey, [String; 2]>;
+
 impl Dispatcher {
     /// Shows every lane as it is now, and forgets those of which nothing is left.
     pub(super) fn show(&mut self) {
         let now = self.parts.clock.instant();
         for client in self.lanes.clients() {
-            if self.lanes.is_idle(client, now) && self.parts.rooms.forget(client) {
+            let nothing_left = self.lanes.is_idle(client, now) || self.is_gone(client);
+            if nothing_left && self.lanes.is_empty(client) && self.parts.rooms.forget(client) {
                 self.lanes.forget(client);
-                self.gauge(client, None);
             } else {
                 self.publish(client, now);
             }
         }
         let lanes = self.lanes.status(now);
-        for lane in &lanes {
-            self.gauge(lane.client, Some(lane));
-        }
+        self.gauge(&lanes);
         self.handle.lanes.store(Arc::new(lanes));
     }
 
@@ -32,14 +34,22 @@ impl Dispatcher {
         self.parts.rooms.publish(client, rows, backlog);
     }
 
-    fn gauge(&self, client: ClientKey, lane: Option<&LaneStatus>) {
+    fn is_gone(&self, client: ClientKey) -> bool {
+        self.parts.directory.load().client(client).is_none()
+    }
+
+    fn gauge(&mut self, lanes: &[LaneStatus]) {
         let directory = self.parts.directory.load();
-        let Some(client) = directory.client(client) else { return };
-        let Some(issuer) = directory.issuer(client.issuer) else { return };
-        let labels = [issuer.name.as_str(), client.client_id.as_str()];
-        match lane {
-            Some(lane) => self.parts.metrics.lane_state.with_label_values(&labels).set(lane.state.gauge()),
-            None => drop(self.parts.metrics.lane_state.remove_label_values(&labels)),
+        let mut gone = std::mem::take(&mut self.shown);
+        for lane in lanes {
+            let Some(client) = directory.client(lane.client) else { continue };
+            let Some(issuer) = directory.issuer(client.issuer) else { continue };
+            let labels = gone.remove(&lane.client).unwrap_or_else(|| [issuer.name.clone(), client.client_id.clone()]);
+            self.parts.metrics.lane_state.with_label_values(&labels).set(lane.state.gauge());
+            self.shown.insert(lane.client, labels);
+        }
+        for labels in gone.values() {
+            drop(self.parts.metrics.lane_state.remove_label_values(labels));
         }
     }
 }
