@@ -19,6 +19,11 @@ type Answer = Result<Vec<Receipt>, AcceptError>;
 /// A unit and where its answer goes.
 struct Submission {
     unit: Unit,
+    caller: Caller,
+}
+
+/// Where an answer goes, and the room its body takes until then.
+struct Caller {
     answer: oneshot::Sender<Answer>,
     _room: OwnedSemaphorePermit,
 }
@@ -46,7 +51,7 @@ impl Group {
         let kib = u32::try_from(body.div_ceil(1024)).unwrap_or(u32::MAX).clamp(1, WAITING_KIB);
         let room = Arc::clone(&self.room).try_acquire_many_owned(kib).map_err(|_| AcceptError::Unavailable)?;
         let (answer, answered) = oneshot::channel();
-        let submission = Submission { unit, answer, _room: room };
+        let submission = Submission { unit, caller: Caller { answer, _room: room } };
         self.queue.send(submission).map_err(|_| AcceptError::Unavailable)?;
         // Without an answer nothing is known about the commit: the caller must try again.
         answered.await.unwrap_or(Err(AcceptError::Unavailable))
@@ -104,9 +109,9 @@ fn fill(batch: &mut Vec<Submission>, waiting: &mut mpsc::UnboundedReceiver<Submi
 }
 
 async fn flush(intake: &Intake, name: &str, batch: Vec<Submission>) {
-    let (units, rest): (Vec<_>, Vec<_>) = batch.into_iter().map(|s| (s.unit, (s.answer, s._room))).unzip();
-    for (answer, (caller, _room)) in intake.accept_each(name, units).await.into_iter().zip(rest) {
+    let (units, callers): (Vec<_>, Vec<_>) = batch.into_iter().map(|s| (s.unit, s.caller)).unzip();
+    for (answer, caller) in intake.accept_each(name, units).await.into_iter().zip(callers) {
         // A caller that went away needs no answer.
-        let _ = caller.send(answer);
+        let _ = caller.answer.send(answer);
     }
 }

@@ -25,6 +25,8 @@ pub use settings::{Amqp, Format};
 
 /// The `type` label of events whose type is of no concern or was not understood.
 const OTHER: &str = "other";
+/// The `issuer` label of events whose issuer is not configured or was not understood.
+const UNKNOWN: &str = "unknown";
 
 /// What `record` leaves for the dispatcher.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,7 +192,7 @@ impl Intake {
 
     fn count_one(&self, intake: &str, issuer: Option<IssuerKey>, kind: &str, result: &str) {
         let directory = self.parts.directory.load();
-        let name = issuer.and_then(|key| directory.issuer(key)).map_or(OTHER, |issuer| issuer.name.as_str());
+        let name = issuer.and_then(|key| directory.issuer(key)).map_or(UNKNOWN, |issuer| issuer.name.as_str());
         self.parts.metrics.events.with_label_values(&[intake, name, kind, result]).inc();
     }
 

@@ -14,6 +14,7 @@ use signoff::intake::{AcceptError, Handoff};
 use signoff::model::{ClientKey, Clock, Receipt, ReceiptStatus, SystemClock};
 use signoff::shutdown::Shutdown;
 use time::OffsetDateTime;
+use tokio::task::JoinSet;
 
 use crate::faulty_store::{Bench, FaultyStore, OWED, PANIC, POISON, body, event, lock};
 
@@ -152,13 +153,11 @@ async fn what_waits_is_bounded_and_what_was_submitted_before_the_stop_is_recorde
     let shutdown = Shutdown::new();
     let group = Arc::new(Group::start(bench.intake.clone(), "t", &shutdown));
     bench.store.shut_gate();
-    let waiting: Vec<_> = ids("e", 16)
-        .into_iter()
-        .map(|id| {
-            let group = group.clone();
-            tokio::task::spawn(async move { group.submit(vec![event(&id)], 1024 * 1024).await })
-        })
-        .collect();
+    let mut waiting = JoinSet::new();
+    for id in ids("e", 16) {
+        let group = group.clone();
+        waiting.spawn(async move { group.submit(vec![event(&id)], 1024 * 1024).await });
+    }
     while bench.store.calls() == 0 {
         tokio::task::yield_now().await;
     }
@@ -169,8 +168,8 @@ async fn what_waits_is_bounded_and_what_was_submitted_before_the_stop_is_recorde
     shutdown.stop.cancel();
     bench.store.gate.add_permits(1000);
     shutdown.finish().await;
-    for caller in waiting {
-        assert_eq!(caller.await.unwrap().unwrap().len(), 1);
+    for answer in waiting.join_all().await {
+        assert_eq!(answer.unwrap().len(), 1);
     }
     assert_eq!(bench.store.ids().len(), 16);
     assert_eq!(group.submit(vec![event("late")], 1).await, Err(AcceptError::Unavailable));
@@ -185,13 +184,14 @@ const BATCH: &str = "application/cloudevents-batch+json";
 
 #[tokio::test]
 async fn a_request_is_answered_after_the_commit_with_a_receipt_per_event() {
+    use ReceiptStatus::{Duplicate, Ignored, Recorded};
+
     let bench = Bench::new();
     let shutdown = Shutdown::new();
     let http = Http::start(bench.intake.clone(), &shutdown);
     let mut renamed = body("x");
     renamed["type"] = json!("user.renamed");
     let statuses = |receipts: Vec<Receipt>| receipts.into_iter().map(|r| r.status).collect::<Vec<_>>();
-    use ReceiptStatus::{Duplicate, Ignored, Recorded};
     assert_eq!(statuses(post(&http, ONE, &body("a")).await.unwrap()), [Recorded]);
     let batch = json!([body("a"), renamed, body("b")]);
     assert_eq!(statuses(post(&http, BATCH, &batch).await.unwrap()), [Duplicate, Ignored, Recorded]);

@@ -1,6 +1,10 @@
 //! The one integration-test binary.
 
 #[cfg(test)]
+mod amqp;
+#[cfg(test)]
+mod amqp_support;
+#[cfg(test)]
 mod api;
 #[cfg(test)]
 mod architecture;

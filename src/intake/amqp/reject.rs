@@ -83,10 +83,10 @@ mod tests {
             .with_user_id("idp".into())
             .with_headers(headers);
         let kept = properties(&message, "malformed: $.id is missing");
-        assert_eq!(kept.content_type().as_ref().map(|t| t.as_str()), Some("application/json"));
+        assert_eq!(kept.content_type(), &Some("application/json".into()));
         assert!(kept.expiration().is_none() && kept.user_id().is_none());
         let headers = kept.headers().as_ref().unwrap().inner();
-        let names: Vec<&str> = headers.keys().map(|name| name.as_str()).collect();
+        let names: Vec<String> = headers.keys().map(ToString::to_string).collect();
         assert_eq!(names, ["x-signoff-exchange", "x-signoff-reason", "x-signoff-routing-key"]);
         assert_eq!(headers["x-signoff-routing-key"], AMQPValue::LongString("realm.logout".into()));
     }
