@@ -409,9 +409,10 @@ impl Registry for FakeStore {
     }
 
     async fn clients(&self) -> Result<Vec<ClientRecord>, StoreError> {
+        let read = self.rows()?.registered.values().cloned().collect();
         // Takes a moment, so that writers meet between reading and writing.
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        Ok(self.rows()?.registered.values().cloned().collect())
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        Ok(read)
     }
 
     async fn put_client(
