@@ -1,8 +1,8 @@
 //! What can people and programs ask of the service? The HTTP API, the console page, keys, probes.
 //!
 //! To add a call: a handler with `#[utoipa::path(…)]` over `#[get("…")]` (the bare attribute,
-//! imported: a qualified one is not seen) in the file of its noun, with a [`auth::Caller`] of the
-//! scope it needs as its first argument, and its line in [`routes`]. The OpenAPI document, the
+//! imported: a qualified one is not seen) in the file of its noun, with a `Caller` of the
+//! scope it needs as its first argument, and its line in `routes`. The OpenAPI document, the
 //! 405 answers and the test that walks scopes × routes follow from that.
 
 pub mod settings;

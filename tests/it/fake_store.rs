@@ -148,9 +148,9 @@ impl Rows {
                 Decision::Skip(why) => Some(why),
             };
             if skipped.is_some() {
-                receipt.skipped += 1
+                receipt.skipped += 1;
             } else {
-                receipt.owed += 1
+                receipt.owed += 1;
             }
             self.owe(&logout, &target.session, skipped);
         }
@@ -409,7 +409,10 @@ impl Registry for FakeStore {
     }
 
     async fn clients(&self) -> Result<Vec<ClientRecord>, StoreError> {
-        Ok(self.rows()?.registered.values().cloned().collect())
+        let read = self.rows()?.registered.values().cloned().collect();
+        // Takes a moment, so that writers meet between reading and writing.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        Ok(read)
     }
 
     async fn put_client(

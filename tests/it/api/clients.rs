@@ -74,6 +74,19 @@ async fn a_write_that_knows_an_old_version_is_refused() {
 }
 
 #[tokio::test]
+async fn of_writers_with_the_same_version_one_wins() {
+    let world = World::start(Setup::open()).await;
+    for name in ["If-None-Match", "If-Match"] {
+        let tag = if name == "If-Match" { etag(&world.get(SHOP).await) } else { "*".to_owned() };
+        let writers = (0..5).map(|_| world.call(put(SHOP).header(name, &tag)));
+        let answers = futures_util::future::join_all(writers).await;
+        let won = answers.iter().filter(|answer| answer.status < 300).count();
+        let lost = answers.iter().filter(|answer| answer.status == 412).count();
+        assert_eq!((won, lost), (1, 4), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn an_id_that_is_a_url_goes_into_the_query_or_is_escaped() {
     let world = World::start(Setup::open()).await;
     let by_query = "/v1/issuers/main/clients?client_id=https%3A%2F%2Frp.example.com%2Fa%3Fb%26c";

@@ -109,9 +109,12 @@ struct Owes(Vec<(ClientKey, String)>);
 impl Planner for Owes {
     fn plan(&self, _: &Logout, targets: &[Target]) -> Vec<Decision> {
         let skips = |key| self.0.iter().any(|(known, id)| *known == key && id.starts_with("skipped"));
-        let decide = |target: &Target| match skips(target.session.client) {
-            true => Decision::Skip(SkipReason::NoLogoutUri),
-            false => Decision::Owe { whole_subject: false },
+        let decide = |target: &Target| {
+            if skips(target.session.client) {
+                Decision::Skip(SkipReason::NoLogoutUri)
+            } else {
+                Decision::Owe { whole_subject: false }
+            }
         };
         targets.iter().map(decide).collect()
     }
