@@ -15,8 +15,8 @@ use signoff::model::{
     Receipt, ReceiptStatus, SkipReason, SystemClock, Target,
 };
 use signoff::store::views::{
-    ClientRecord, DeliveryDetail, DeliveryFilter, DeliveryView, LogoutDetail, LogoutFilter, LogoutView, Page, PageOf,
-    SessionFilter, SessionView,
+    ClientRecord, Counts, DeliveryDetail, DeliveryFilter, DeliveryView, ExpiredSession, LogoutDetail, LogoutFilter,
+    LogoutView, Page, PageOf, SessionFilter, SessionView,
 };
 use signoff::store::{
     Backlog, Decision, DueLane, Outbox, Planner, Recorded, Registry, Retention, Rooms, Settled, Settlement, StoreError,
@@ -243,6 +243,12 @@ impl Registry for FaultyStore {
         unscripted()
     }
     async fn logouts(&self, _: &LogoutFilter, _: &Page) -> Result<PageOf<LogoutView>, StoreError> {
+        unscripted()
+    }
+    async fn expired_sessions(&self, _: IssuerKey, _: u32) -> Result<Vec<ExpiredSession>, StoreError> {
+        unscripted()
+    }
+    async fn logout_counts(&self, _: &[LogoutId]) -> Result<Vec<(LogoutId, Counts)>, StoreError> {
         unscripted()
     }
     async fn logout(&self, _: LogoutId) -> Result<Option<LogoutDetail>, StoreError> {
