@@ -15,7 +15,7 @@ mod config;
 #[cfg(test)]
 mod deliver;
 #[cfg(test)]
-mod fake_store;
+mod expiry;
 #[cfg(test)]
 mod faulty_store;
 #[cfg(test)]
@@ -23,7 +23,11 @@ mod harness;
 #[cfg(test)]
 mod intake;
 #[cfg(test)]
+mod metrics_listener;
+#[cfg(test)]
 mod python_publisher;
+#[cfg(test)]
+mod readme;
 #[cfg(test)]
 mod store;
 #[cfg(test)]
