@@ -142,7 +142,10 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) -> Option<()> {
         };
         match step {
             Step::Close => return None,
-            Step::Hang => std::future::pending().await,
+            Step::Hang => {
+                let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+                return None;
+            }
             Step::Answer(answer) => {
                 tokio::time::sleep(rand::random_range(answer.delay.clone())).await;
                 stream.write_all(&answer.bytes()).await.ok()?;
