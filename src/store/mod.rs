@@ -295,7 +295,7 @@ pub trait Registry: Send + Sync {
     /// When this key was first seen by any replica.
     async fn key_first_seen(&self, issuer: IssuerKey, kid: &str) -> Result<OffsetDateTime, StoreError>;
 
-    /// Sessions, by key.
+    /// Sessions, those first seen last first.
     async fn sessions(&self, filter: &SessionFilter, page: &Page) -> Result<PageOf<SessionView>, StoreError>;
 
     /// Logouts, newest first.

@@ -80,14 +80,27 @@ fn failed(error: sqlx::Error) -> StoreError {
         .map(|code| code.chars().take(2).collect::<String>());
     match (class.as_deref(), &error) {
         // Text that cannot be sent at all never reaches the server.
-        (Some("21" | "22" | "23" | "54"), _) | (None, sqlx::Error::Encode(_)) => StoreError::Poison(error.into()),
-        (Some("08" | "25" | "40" | "53" | "55" | "57" | "58"), _) => StoreError::Unavailable(error.into()),
-        (Some(_), _) => StoreError::Internal(error.into()),
+        (Some("21" | "22" | "23" | "54"), _) | (None, sqlx::Error::Encode(_)) => StoreError::Poison(refused(&error)),
+        (Some("08" | "25" | "40" | "53" | "55" | "57" | "58"), _) => StoreError::Unavailable(said(&error)),
+        (Some(_), _) => StoreError::Internal(said(&error)),
         (None, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::RowNotFound) => {
             StoreError::Internal(error.into())
         }
         (None, _) => StoreError::Unavailable(error.into()),
     }
+}
+
+/// The server's message alone: its details, which `Debug` prints, quote rows.
+fn said(error: &sqlx::Error) -> anyhow::Error {
+    anyhow::anyhow!("{error}")
+}
+
+/// Why data is refused, without the message: it may quote the data.
+fn refused(error: &sqlx::Error) -> anyhow::Error {
+    let db = error.as_database_error();
+    let code = db.and_then(sqlx::error::DatabaseError::code).unwrap_or_default();
+    let constraint = db.and_then(sqlx::error::DatabaseError::constraint).unwrap_or("none");
+    anyhow::anyhow!("SQLSTATE {code:?}, constraint {constraint}")
 }
 
 #[async_trait]

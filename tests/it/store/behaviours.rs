@@ -391,9 +391,8 @@ pub(super) async fn pages_show_every_row_once(f: Fixture) {
         let answer = f.store.sessions(&signoff::store::views::SessionFilter::default(), &page).await.unwrap();
         seen.extend(answer.rows.into_iter().map(|row| (row.session.session_id, row.client_id)));
         page.after = answer.next;
-        if page.after.is_none() {
-            break;
-        }
+        let Some(cursor) = &page.after else { break };
+        assert!(cursor.parse::<i64>().is_ok(), "a cursor tells nothing of the session: {cursor}");
     }
     assert_eq!(seen.len(), 14);
     assert_eq!(seen.iter().collect::<std::collections::HashSet<_>>().len(), 14);
