@@ -27,6 +27,8 @@ mod harness;
 #[cfg(test)]
 mod intake;
 #[cfg(test)]
+mod isolation;
+#[cfg(test)]
 mod python_publisher;
 #[cfg(test)]
 mod store;
