@@ -12,7 +12,7 @@ use signoff::model::SystemClock;
 use signoff::shutdown::Shutdown;
 
 use crate::amqp_support::{Line, Vhost, eventually};
-use crate::fake_store::{Bench, FakeStore, body};
+use crate::fake_store::{Bench, FakeStore, PANIC, body};
 
 const QUEUE: &str = "signoff.events";
 const REJECTED: &str = "signoff.rejected";
@@ -253,6 +253,18 @@ async fn a_tag_of_a_lost_channel_acknowledges_nothing_on_the_next() {
     recorded(&bench, 30).await;
     assert_eq!(stop(shutdown, &vhost).await, 0);
     assert_eq!(bench.store.ids().len(), 30, "what came twice is known");
+    vhost.remove().await;
+}
+
+#[tokio::test]
+async fn a_defect_in_one_session_does_not_close_the_door() {
+    let Some(vhost) = Vhost::new().await else { return };
+    let bench = Bench::new();
+    let shutdown = start(vhost.settings(), &bench.intake);
+    connected(&bench).await;
+    vhost.publish("idp", "k", bodies(PANIC, 3)).await;
+    recorded(&bench, 3).await;
+    assert_eq!(stop(shutdown, &vhost).await, 0);
     vhost.remove().await;
 }
 
