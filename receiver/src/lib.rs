@@ -1,1 +1,95 @@
-//! r
+//! OpenID Connect Back-Channel Logout 1.0 for relying parties: what a provider sends when a user
+//! signs out, verified, and carried out on the application's own sessions.
+//!
+//! # An actix-web application
+//! Two things are to be done: tell the registry of every login, and serve the endpoint.
+//!
+#![cfg_attr(feature = "actix", doc = "```no_run")]
+#![cfg_attr(not(feature = "actix"), doc = "```ignore")]
+//! use actix_web::{App, HttpServer};
+//! use signoff_receiver::{BackchannelLogout, LogoutTokenVerifier, MemoryRegistry};
+//!
+//! # #[actix_web::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let verifier = LogoutTokenVerifier::builder()
+//!     .issuer("https://idp.example.com")
+//!     .client_id("shop")
+//!     .jwks_uri("https://idp.example.com/jwks")
+//!     .build()?;
+//! let sessions = MemoryRegistry::new();
+//! let logout = BackchannelLogout::new(verifier, sessions.clone());
+//! HttpServer::new(move || App::new().service(logout.resource("/backchannel-logout")))
+//!     .bind("127.0.0.1:8000")?
+//!     .run()
+//!     .await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! At login, with the claims of the ID token; from then on the session lives while
+//! `sessions.contains(local_id)`:
+//!
+//! ```
+//! # use signoff_receiver::StoreError;
+//! use signoff_receiver::{MemoryRegistry, Registration, SessionRegistry};
+//!
+//! # async fn signed_in(sessions: &MemoryRegistry) -> Result<(), StoreError> {
+//! sessions.register(Registration {
+//!     local_id: "the value of the session cookie".into(),
+//!     issuer: "https://idp.example.com".into(),
+//!     client_id: "shop".into(),
+//!     sub: "248289761001".into(),
+//!     sid: Some("08a5019c-17e1-4977-8f42-65a12843ea02".into()),
+//! }).await
+//! # }
+//! ```
+//!
+//! Where sessions live in a store of the application, [`BackchannelLogout::kill_with`] ends them there;
+//! [`BackchannelLogout::on_killed`] tells who died, by which token.
+//!
+//! # What the sender hears
+//! | answer | when |
+//! |---|---|
+//! | 200 | the sessions are gone, or were gone before |
+//! | 400, with a [`Reason`] | the request is wrong and stays wrong |
+//! | 503, with an [`Unavailable`] | the issuer's keys or the sessions are out of reach: send it again |
+//! | 405 | not a `POST` |
+//!
+//! # The map
+//! - [`claims`]: is this payload a logout token for us, now? Pure, always there.
+//! - [`registry`]: which local sessions hang on a provider session, or on a user?
+//! - feature `verifier` (default): [`LogoutTokenVerifier`], signature and keys; [`BackchannelLogout`],
+//!   the endpoint without a framework.
+//! - feature `actix`: [`BackchannelLogout::resource`], the endpoint in actix-web.
+//!
+//! The cryptography is aws-lc-rs. No process-wide provider is installed.
+#![deny(missing_docs)]
+
+#[cfg(feature = "actix")]
+mod actix;
+pub mod claims;
+mod clock;
+#[cfg(feature = "verifier")]
+mod endpoint;
+mod error;
+#[cfg(feature = "verifier")]
+mod jose;
+#[cfg(feature = "verifier")]
+mod keys;
+mod reason;
+pub mod registry;
+mod token;
+#[cfg(feature = "verifier")]
+mod verifier;
+
+pub use clock::{Clock, SystemClock};
+#[cfg(feature = "verifier")]
+pub use endpoint::{Answer, BODY_LIMIT, BackchannelLogout, Killed};
+pub use error::{LogoutError, StoreError, Unavailable};
+#[cfg(feature = "verifier")]
+pub use jose::{Algorithm, TypPolicy};
+pub use reason::Reason;
+pub use registry::{MemoryRegistry, Registration, SessionRegistry};
+pub use token::{LogoutTarget, LogoutToken};
+#[cfg(feature = "verifier")]
+pub use verifier::{BuildError, LogoutTokenVerifier, LogoutTokenVerifierBuilder};

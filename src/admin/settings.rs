@@ -16,7 +16,7 @@ pub struct Settings {
 }
 
 /// `[http.tokens.<name>]`.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Token {
     /// The table's name; shown in logs.
     pub name: String,
@@ -26,6 +26,15 @@ pub struct Token {
     pub scopes: Vec<Scope>,
     /// Short names of the issuers it may speak for and read; empty: all.
     pub issuers: Vec<String>,
+}
+
+/// Without the secret.
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("Token");
+        shown.field("name", &self.name).field("scopes", &self.scopes).field("issuers", &self.issuers);
+        shown.finish_non_exhaustive()
+    }
 }
 
 /// What a token opens.
@@ -39,4 +48,17 @@ pub enum Scope {
     Read,
     /// Everything that changes clients and deliveries.
     Admin,
+}
+
+impl Scope {
+    /// The name used in configuration and challenges.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::Bulk => "bulk",
+            Self::Read => "read",
+            Self::Admin => "admin",
+        }
+    }
 }

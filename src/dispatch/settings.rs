@@ -50,7 +50,7 @@ impl Default for Settings {
             in_flight_per_origin: 64,
             in_flight_per_client: 16,
             in_flight_unproven: 2,
-            proven_for: Duration::from_secs(60),
+            proven_for: Duration::from_mins(1),
             first_attempt_reserve: 25,
             queue_per_client: 512,
             queue: 8192,
@@ -62,5 +62,41 @@ impl Default for Settings {
             lane_cap: true,
             breaker: true,
         }
+    }
+}
+
+impl Settings {
+    /// How much of a limit work may use that is not a first attempt. Never nothing of something.
+    #[must_use]
+    pub fn open_share(&self, limit: usize) -> usize {
+        let percent = usize::from(100 - self.first_attempt_reserve.min(100));
+        (limit.saturating_mul(percent) / 100).max(limit.min(1))
+    }
+
+    /// Rows held in memory of a lane that has yet to prove itself.
+    #[must_use]
+    pub fn unproven_rows(&self) -> usize {
+        if self.lane_cap { self.in_flight_unproven * 2 } else { self.queue }
+    }
+
+    /// Attempts in flight to one origin.
+    #[must_use]
+    pub fn origin_cap(&self) -> usize {
+        if self.lane_cap { self.in_flight_per_origin } else { usize::MAX }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quarter_of_every_limit_is_kept_for_first_attempts() {
+        let settings = Settings::default();
+        for (limit, share) in [(0, 0), (1, 1), (2, 1), (4, 3), (16, 12), (1024, 768)] {
+            assert_eq!(settings.open_share(limit), share, "of {limit}");
+        }
+        let all = Settings { first_attempt_reserve: 0, ..settings };
+        assert_eq!(all.open_share(16), 16);
     }
 }

@@ -20,6 +20,7 @@ use crate::metrics::Metrics;
 use crate::model::{ClientKey, Clock, Event, EventKind, IssuerKey, Leased, Receipt, ReceiptStatus, SharedDirectory};
 use crate::store::{Planner, Recorded, Rooms, Store, StoreError};
 use clock::StoreClock;
+pub use http::SubmitError;
 pub use settings::{Amqp, Format};
 
 /// The `type` label of events whose type is of no concern or was not understood.

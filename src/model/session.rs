@@ -22,7 +22,7 @@ pub struct Session {
     /// When it was last opened.
     pub opened_at: OffsetDateTime,
     /// When it leaves the registry.
-    pub expires_at: Option<OffsetDateTime>,
+    pub expires_at: OffsetDateTime,
     /// Whether the client holds offline access.
     pub offline: bool,
 }

@@ -4,15 +4,26 @@
 //! the traits here, its view in `views.rs`, the same function in both folders, and a behaviour
 //! in `tests/it/store/` that runs on both.
 
+mod at;
+mod batch;
+mod intern;
+mod page;
+pub mod postgres;
+pub mod probe;
+mod record;
+mod rows;
+pub mod sqlite;
 pub mod views;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
 use crate::model::{
-    Attempt, ClientKey, DeliveryId, Event, IssuerKey, LeaseId, Leased, Logout, Receipt, SkipReason, Target, Verdict,
+    Attempt, ClientKey, Clock, DeliveryId, Event, IssuerKey, LeaseId, Leased, Logout, Receipt, SkipReason, Target,
+    Verdict,
 };
 use views::{
     ClientRecord, DeliveryDetail, DeliveryFilter, DeliveryView, LogoutDetail, LogoutFilter, LogoutView, Page, PageOf,
@@ -23,6 +34,9 @@ use views::{
 pub trait Planner: Send + Sync {
     /// One decision per target, in the order of the targets. All targets belong to `logout`.
     fn plan(&self, logout: &Logout, targets: &[Target]) -> Vec<Decision>;
+
+    /// Whether an opening later than the logout of its provider session is a new life.
+    fn reuses_session_ids(&self, issuer: IssuerKey) -> bool;
 }
 
 /// What becomes of one session that a logout covers.
@@ -83,7 +97,7 @@ pub struct Want {
 pub enum Which {
     /// Those that are due.
     Due,
-    /// Due or not: the one to probe an open breaker with, least recently tried first.
+    /// Due or not, the one due first: to probe an open breaker with.
     Any,
     /// Those that are due, and those last tried longer ago than this (before the lane recovered).
     DueOrTriedBefore(Duration),
@@ -182,6 +196,36 @@ pub trait Outbox: Send + Sync {
     async fn prune(&self, keep: &Retention, limit: u32) -> Result<u64, StoreError>;
 }
 
+/// How a store is opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Connections at most (Postgres; SQLite: readers).
+    pub connections: u32,
+    /// How long a session without `expires_at` is kept after its opening.
+    pub session_max_age: Duration,
+    /// Shifts the store's clock; for tests.
+    pub clock_offset: time::Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            connections: 10,
+            session_max_age: Duration::from_secs(30 * 24 * 60 * 60),
+            clock_offset: time::Duration::ZERO,
+        }
+    }
+}
+
+/// Opens the store that the URL names: `sqlite://…` or `postgres://…`.
+pub async fn open(url: &str, options: Options, clock: Arc<dyn Clock>) -> Result<Arc<dyn Store>, StoreError> {
+    if url.starts_with("sqlite:") {
+        Ok(Arc::new(sqlite::SqliteStore::connect(url, options, clock).await?))
+    } else {
+        Ok(Arc::new(postgres::PostgresStore::connect(url, options, clock).await?))
+    }
+}
+
 /// How long things are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retention {
@@ -227,6 +271,9 @@ pub trait Registry: Send + Sync {
 
     /// The ids behind these client keys; unknown keys are left out.
     async fn client_ids(&self, keys: &[ClientKey]) -> Result<Vec<(ClientKey, IssuerKey, String)>, StoreError>;
+
+    /// The key of this client if it was ever seen; makes none.
+    async fn find_client(&self, issuer: IssuerKey, client_id: &str) -> Result<Option<ClientKey>, StoreError>;
 
     /// Every client registered through the API.
     async fn clients(&self) -> Result<Vec<ClientRecord>, StoreError>;

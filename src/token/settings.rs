@@ -25,9 +25,9 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             iat_backdate: Duration::from_secs(2),
-            lifetime: Duration::from_secs(120),
-            announce_for: Duration::from_secs(5 * 60),
-            retire_for: Duration::from_secs(10 * 60),
+            lifetime: Duration::from_mins(2),
+            announce_for: Duration::from_mins(5),
+            retire_for: Duration::from_mins(10),
             poll: Duration::from_secs(10),
         }
     }

@@ -12,7 +12,7 @@ use signoff::model::SystemClock;
 use signoff::shutdown::Shutdown;
 
 use crate::amqp_support::{Line, Vhost, eventually};
-use crate::fake_store::{Bench, FakeStore, PANIC, body};
+use crate::faulty_store::{Bench, FaultyStore, PANIC, body};
 
 const QUEUE: &str = "signoff.events";
 const REJECTED: &str = "signoff.rejected";
@@ -361,7 +361,7 @@ async fn amqps_never_falls_back_to_plain_text() {
 
 #[tokio::test]
 async fn it_stops_at_once_while_there_is_no_broker() {
-    let bench = Bench::over(FakeStore::new(Duration::ZERO), Arc::new(SystemClock));
+    let bench = Bench::over(FaultyStore::new(Duration::ZERO), Arc::new(SystemClock));
     let shutdown = start(Amqp { url: "amqp://127.0.0.1:1/%2f".into(), ..Amqp::default() }, &bench.intake);
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(bench.metric(CONNECTED), Some(0.0));

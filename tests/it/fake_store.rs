@@ -1,130 +1,280 @@
-//! What if the store fails just now? A scripted store that remembers what it recorded.
+//! A store in memory: just enough of every promise for tests of what stands above the store.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use anyhow::anyhow;
 use async_trait::async_trait;
-use jsonwebtoken::Algorithm;
-use serde_json::{Value, json};
-use signoff::intake::{Handoff, Intake, Parts};
-use signoff::metrics::Metrics;
+use serde_json::Value;
 use signoff::model::{
-    ClientKey, Clock, Delivery, DeliveryId, Directory, Event, Issuer, IssuerKey, LeaseId, Leased, Logout, LogoutId,
-    Receipt, ReceiptStatus, SkipReason, SystemClock, Target,
+    Cause, Client, ClientKey, Clock, Delivery, DeliveryId, DeliveryState, Event, EventKind, IssuerKey, LeaseId, Leased,
+    Logout, LogoutId, LogoutRequest, Receipt, ReceiptStatus, Scope, Session, SkipReason, SystemClock, Target, Verdict,
 };
 use signoff::store::views::{
-    ClientRecord, DeliveryDetail, DeliveryFilter, DeliveryView, LogoutDetail, LogoutFilter, LogoutView, Page, PageOf,
-    SessionFilter, SessionView,
+    AttemptView, ClientRecord, Counts, DeliveryDetail, DeliveryFilter, DeliveryView, LogoutDetail, LogoutFilter,
+    LogoutView, Page, PageOf, SessionFilter, SessionView,
 };
 use signoff::store::{
     Backlog, Decision, DueLane, Outbox, Planner, Recorded, Registry, Retention, Rooms, Settled, Settlement, StoreError,
     Want,
 };
 use time::OffsetDateTime;
-use tokio::sync::{Semaphore, mpsc};
+use time::macros::datetime;
 
-/// Events whose id begins like this are refused by the store.
-pub(crate) const POISON: &str = "poison";
-/// An event whose id begins like this hits a defect, the first time.
-pub(crate) const PANIC: &str = "panic";
-/// Events whose id begins like this are owed a delivery.
-pub(crate) const OWED: &str = "owed";
+const NOW: OffsetDateTime = datetime!(2026-11-22 10:15:00 UTC);
 
-/// A store with faults.
-#[derive(Debug)]
+/// Everything in memory; `down` makes every call fail.
+#[derive(Debug, Default)]
 pub(crate) struct FakeStore {
-    events: Mutex<Vec<Event>>,
-    commits: Mutex<Vec<usize>>,
-    released: Mutex<Vec<(DeliveryId, LeaseId)>>,
-    panicked: AtomicBool,
-    /// Every call fails as unavailable.
-    pub(crate) away: AtomicBool,
-    /// From this many calls of `record` on, it is away.
-    pub(crate) away_after: AtomicUsize,
-    /// How often `now` was asked.
-    pub(crate) asked_time: AtomicUsize,
-    /// How often `record` was called, and begun.
-    pub(crate) calls: AtomicUsize,
-    /// One permit is taken by each commit.
-    pub(crate) gate: Semaphore,
-    /// How long a commit takes.
-    pub(crate) takes: Duration,
+    rows: Mutex<Rows>,
+    pub(crate) down: AtomicBool,
+    pings: std::sync::atomic::AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct Rows {
+    issuers: Vec<String>,
+    clients: Vec<(IssuerKey, String)>,
+    registered: BTreeMap<ClientKey, ClientRecord>,
+    version: i64,
+    sessions: Vec<Session>,
+    logouts: Vec<Logout>,
+    deliveries: Vec<Row>,
+}
+
+#[derive(Debug)]
+struct Row {
+    view: DeliveryView,
+    cause: Cause,
+    attempts: Vec<AttemptView>,
+    lease: Option<LeaseId>,
 }
 
 impl FakeStore {
-    pub(crate) fn new(takes: Duration) -> Arc<Self> {
-        Arc::new(Self {
-            events: Mutex::default(),
-            commits: Mutex::default(),
-            released: Mutex::default(),
-            panicked: AtomicBool::new(false),
-            away: AtomicBool::new(false),
-            away_after: AtomicUsize::new(usize::MAX),
-            asked_time: AtomicUsize::new(0),
-            calls: AtomicUsize::new(0),
-            gate: Semaphore::new(Semaphore::MAX_PERMITS),
-            takes,
+    /// How often anybody asked whether the store answers.
+    pub(crate) fn pings(&self) -> usize {
+        self.pings.load(Ordering::SeqCst)
+    }
+
+    fn rows(&self) -> Result<MutexGuard<'_, Rows>, StoreError> {
+        if self.down.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable(anyhow::anyhow!("switched off")));
+        }
+        Ok(self.rows.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn not_here<T>() -> Result<T, StoreError> {
+    Err(StoreError::Internal(anyhow::anyhow!("the store in memory does not do this")))
+}
+
+impl Rows {
+    fn client_key(&mut self, issuer: IssuerKey, client_id: &str) -> ClientKey {
+        self.find_client(issuer, client_id).unwrap_or_else(|| {
+            self.clients.push((issuer, client_id.to_owned()));
+            ClientKey(i32::try_from(self.clients.len()).unwrap())
         })
     }
 
-    /// Nothing commits from now on, until permits are added to the gate.
-    pub(crate) fn shut_gate(&self) {
-        self.gate.forget_permits(Semaphore::MAX_PERMITS);
+    fn find_client(&self, issuer: IssuerKey, client_id: &str) -> Option<ClientKey> {
+        let at = self.clients.iter().position(|(i, id)| *i == issuer && id == client_id)?;
+        Some(ClientKey(i32::try_from(at + 1).unwrap()))
     }
 
-    /// The ids recorded, in their order.
-    pub(crate) fn ids(&self) -> Vec<String> {
-        lock(&self.events).iter().map(|event| event.id.clone()).collect()
+    fn client_id(&self, key: ClientKey) -> &(IssuerKey, String) {
+        &self.clients[usize::try_from(key.0 - 1).unwrap()]
     }
 
-    /// Events per committed transaction.
-    pub(crate) fn commits(&self) -> Vec<usize> {
-        lock(&self.commits).clone()
+    fn record(&mut self, event: &Event, planner: &dyn Planner) -> Receipt {
+        let mut receipt = Receipt { status: ReceiptStatus::Recorded, logout: None, owed: 0, skipped: 0 };
+        match &event.kind {
+            EventKind::Opened(opening) => {
+                let client = self.client_key(event.issuer, &opening.client_id);
+                self.sessions.push(Session {
+                    issuer: event.issuer,
+                    session_id: opening.session_id.clone(),
+                    client,
+                    sid: opening.sid.clone(),
+                    sub: opening.sub.clone(),
+                    subject: opening.subject.clone(),
+                    opened_at: event.time.unwrap_or(NOW),
+                    expires_at: opening.expires_at.unwrap_or(NOW + time::Duration::days(30)),
+                    offline: opening.offline,
+                });
+            }
+            EventKind::Closed(closing) => {
+                let client = self.client_key(event.issuer, &closing.client_id);
+                self.sessions.retain(|s| s.client != client || s.session_id != closing.session_id);
+            }
+            EventKind::Logout(request) => {
+                if let Some(known) = self.logouts.iter().find(|l| l.issuer == event.issuer && l.event_id == event.id) {
+                    receipt.status = ReceiptStatus::Duplicate;
+                    receipt.logout = Some(known.id);
+                } else {
+                    self.log_out(event, request, planner, &mut receipt);
+                }
+            }
+        }
+        receipt
     }
 
-    pub(crate) fn released(&self) -> Vec<(DeliveryId, LeaseId)> {
-        lock(&self.released).clone()
+    fn log_out(&mut self, event: &Event, request: &LogoutRequest, planner: &dyn Planner, receipt: &mut Receipt) {
+        let logout = Logout {
+            id: LogoutId(i64::try_from(self.logouts.len() + 1).unwrap()),
+            issuer: event.issuer,
+            event_id: event.id.clone(),
+            scope: request.scope.clone(),
+            cause: request.cause,
+            initiator: request.initiator.clone(),
+            exclude_initiator: request.exclude_initiator,
+            happened_at: event.time.unwrap_or(NOW),
+            accepted_at: NOW,
+        };
+        let covered = |session: &Session| {
+            session.issuer == event.issuer
+                && match &request.scope {
+                    Scope::Session { session_id } => session.session_id == *session_id,
+                    Scope::Subject { subject, .. } => session.subject == *subject,
+                }
+        };
+        let (ended, kept) = std::mem::take(&mut self.sessions).into_iter().partition(covered);
+        self.sessions = kept;
+        let targets: Vec<_> = Vec::into_iter(ended).map(|session| Target { session, logout: logout.id }).collect();
+        receipt.logout = Some(logout.id);
+        for (target, decision) in targets.iter().zip(planner.plan(&logout, &targets)) {
+            let skipped = match decision {
+                Decision::Owe { .. } => None,
+                Decision::Skip(why) => Some(why),
+            };
+            if skipped.is_some() {
+                receipt.skipped += 1;
+            } else {
+                receipt.owed += 1;
+            }
+            self.owe(&logout, &target.session, skipped);
+        }
+        self.logouts.push(logout);
     }
 
-    pub(crate) fn calls(&self) -> usize {
-        self.calls.load(Ordering::SeqCst)
+    fn owe(&mut self, logout: &Logout, session: &Session, skipped: Option<SkipReason>) {
+        let state = if skipped.is_some() { DeliveryState::Skipped } else { DeliveryState::Pending };
+        let view = DeliveryView {
+            id: DeliveryId(i64::try_from(self.deliveries.len() + 1).unwrap()),
+            logout: logout.id,
+            issuer: logout.issuer,
+            client: session.client,
+            client_id: self.client_id(session.client).1.clone(),
+            session_id: Some(session.session_id.clone()),
+            sid: session.sid.clone(),
+            sub: Some(session.sub.clone()),
+            state,
+            abandoned: None,
+            skipped,
+            attempts: 0,
+            last_outcome: None,
+            last_status: None,
+            created_at: NOW,
+            due_at: (state == DeliveryState::Pending).then_some(NOW),
+            settled_at: skipped.map(|_| NOW),
+        };
+        self.deliveries.push(Row { view, cause: logout.cause, attempts: Vec::new(), lease: None });
     }
 
-    fn is_away(&self) -> bool {
-        self.away.load(Ordering::SeqCst)
+    fn settle(&mut self, done: &Settlement, settled: &mut Settled) {
+        let Some(row) = self.deliveries.iter_mut().find(|row| row.view.id == done.delivery) else {
+            settled.lost.push(done.delivery);
+            return;
+        };
+        let attempt = &done.attempt;
+        row.attempts.push(AttemptView {
+            number: done.number,
+            started_at: attempt.started_at,
+            took: attempt.took,
+            outcome: attempt.outcome,
+            status: attempt.status,
+            jti: attempt.jti,
+            kid: attempt.kid.clone(),
+            detail: attempt.detail.clone(),
+        });
+        row.lease = None;
+        row.view.attempts = done.number;
+        row.view.last_outcome = Some(attempt.outcome);
+        row.view.last_status = attempt.status;
+        match done.verdict {
+            Verdict::Delivered => row.view.state = DeliveryState::Delivered,
+            Verdict::RetryIn(_) => {}
+            Verdict::Abandon(why) => {
+                row.view.state = DeliveryState::Abandoned;
+                row.view.abandoned = Some(why);
+            }
+        }
+        if row.view.state != DeliveryState::Pending {
+            row.view.due_at = None;
+            row.view.settled_at = Some(NOW);
+        }
+        settled.applied.push(done.delivery);
+    }
+
+    fn counts(&self, logout: LogoutId) -> Counts {
+        let mut counts = Counts::default();
+        for row in self.deliveries.iter().filter(|row| row.view.logout == logout) {
+            match row.view.state {
+                DeliveryState::Pending => counts.pending += 1,
+                DeliveryState::Delivered => counts.delivered += 1,
+                DeliveryState::Abandoned => counts.abandoned += 1,
+                DeliveryState::Skipped if row.view.skipped == Some(SkipReason::Covered) => {}
+                DeliveryState::Skipped => counts.skipped += 1,
+            }
+        }
+        counts
+    }
+
+    fn view(&self, logout: &Logout) -> LogoutView {
+        LogoutView { logout: logout.clone(), counts: self.counts(logout.id) }
+    }
+
+    fn rearm(&mut self, wanted: impl Fn(&DeliveryView) -> bool) -> u64 {
+        let mut count = 0;
+        for row in &mut self.deliveries {
+            if row.view.state == DeliveryState::Abandoned && wanted(&row.view) {
+                row.view.state = DeliveryState::Pending;
+                row.view.abandoned = None;
+                row.view.due_at = Some(NOW);
+                row.view.settled_at = None;
+                count += 1;
+            }
+        }
+        count
     }
 }
 
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+fn may_see(visible: Option<&Vec<IssuerKey>>, issuer: IssuerKey) -> bool {
+    visible.is_none_or(|visible| visible.contains(&issuer))
 }
 
-fn away<T>() -> Result<T, StoreError> {
-    Err(StoreError::Unavailable(anyhow!("away")))
+fn wanted<T: PartialEq>(filter: Option<&T>, value: &T) -> bool {
+    filter.is_none_or(|filter| filter == value)
 }
 
-fn unscripted<T>() -> Result<T, StoreError> {
-    Err(StoreError::Internal(anyhow!("not scripted")))
+fn matches(filter: &DeliveryFilter, view: &DeliveryView) -> bool {
+    wanted(filter.state.as_ref(), &view.state)
+        && wanted(filter.issuer.as_ref(), &view.issuer)
+        && wanted(filter.client.as_ref(), &view.client)
+        && wanted(filter.logout.as_ref(), &view.logout)
+        && filter.abandoned.is_none_or(|why| view.abandoned == Some(why))
+        && may_see(filter.visible.as_ref(), view.issuer)
 }
 
-fn leased(number: i64, since: Instant, lasts: Duration) -> Leased {
-    let delivery = Delivery {
-        id: DeliveryId(number),
-        logout: LogoutId(number),
-        issuer: IssuerKey(1),
-        client: ClientKey(1),
-        sid: None,
-        sub: Some("u".into()),
-        cause: signoff::model::Cause::Unspecified,
-        tries: 0,
-        attempts: 0,
-        owed_for: Duration::ZERO,
-        accepted_at: OffsetDateTime::UNIX_EPOCH,
-        streak: None,
+/// A cursor is the number of rows already shown.
+fn paged<T>(rows: Vec<T>, page: &Page) -> Result<PageOf<T>, StoreError> {
+    let start = match &page.after {
+        Some(cursor) => cursor.parse().map_err(|e| StoreError::Poison(anyhow::Error::new(e)))?,
+        None => 0,
     };
-    Leased { delivery, lease: LeaseId(number), since, lasts }
+    let end = start + page.limit as usize;
+    let next = (end < rows.len()).then(|| end.to_string());
+    Ok(PageOf { rows: rows.into_iter().skip(start).take(page.limit as usize).collect(), next })
 }
 
 #[async_trait]
@@ -132,220 +282,247 @@ impl Outbox for FakeStore {
     async fn record(
         &self,
         events: &[Event],
-        _: &dyn Planner,
-        rooms: &dyn Rooms,
-        lease: Duration,
+        planner: &dyn Planner,
+        _: &dyn Rooms,
+        _: Duration,
     ) -> Result<Recorded, StoreError> {
-        let call = self.calls.fetch_add(1, Ordering::SeqCst);
-        assert!(!events.is_empty(), "no transaction for nothing");
-        if self.is_away() || call >= self.away_after.load(Ordering::SeqCst) {
-            return away();
-        }
-        self.gate.acquire().await.map_err(|e| StoreError::Internal(e.into()))?.forget();
-        tokio::time::sleep(self.takes).await;
-        let defect =
-            events.iter().any(|event| event.id.starts_with(PANIC)) && !self.panicked.swap(true, Ordering::SeqCst);
-        assert!(!defect, "a defect in the store");
-        if events.iter().any(|event| event.id.starts_with(POISON)) {
-            return Err(StoreError::Poison(anyhow!("22021")));
-        }
-        let mut recorded =
-            Recorded { receipts: Vec::new(), leased: Vec::new(), lags: Vec::new(), overflow: Vec::new() };
-        let mut known = lock(&self.events);
-        for event in events {
-            let seen = known.iter().any(|other| other.id == event.id);
-            let status = if seen { ReceiptStatus::Duplicate } else { ReceiptStatus::Recorded };
-            let owed = event.id.starts_with(OWED) && !seen;
-            if owed && rooms.reserve(ClientKey(1)) {
-                recorded.leased.push(leased(known.len().try_into().unwrap(), SystemClock.instant(), lease));
-            } else if owed {
-                recorded.overflow.push(ClientKey(1));
-            }
-            recorded.receipts.push(Receipt { status, logout: None, owed: u32::from(owed), skipped: 0 });
-            recorded.lags.push((event.issuer, Duration::from_millis(5)));
-            if !seen {
-                known.push(event.clone());
-            }
-        }
-        lock(&self.commits).push(events.len());
-        Ok(recorded)
+        let mut rows = self.rows()?;
+        let receipts = events.iter().map(|event| rows.record(event, planner)).collect();
+        Ok(Recorded { receipts, leased: Vec::new(), lags: Vec::new(), overflow: Vec::new() })
     }
+
     async fn due_lanes(&self) -> Result<Vec<DueLane>, StoreError> {
-        unscripted()
+        not_here()
     }
-    async fn lease(&self, _: &[Want], _: Duration) -> Result<Vec<Leased>, StoreError> {
-        unscripted()
+
+    async fn lease(&self, wants: &[Want], lasts: Duration) -> Result<Vec<Leased>, StoreError> {
+        let mut rows = self.rows()?;
+        let mut leased = Vec::new();
+        for want in wants {
+            let due = rows.deliveries.iter_mut().filter(|row| {
+                row.view.client == want.client && row.view.state == DeliveryState::Pending && row.lease.is_none()
+            });
+            for row in due.take(want.room as usize) {
+                let lease = LeaseId(row.view.id.0);
+                row.lease = Some(lease);
+                leased.push(Leased { delivery: delivery(row), lease, since: SystemClock.instant(), lasts });
+            }
+        }
+        Ok(leased)
     }
-    async fn settle(&self, _: &[Settlement]) -> Result<Settled, StoreError> {
-        unscripted()
+
+    async fn settle(&self, done: &[Settlement]) -> Result<Settled, StoreError> {
+        let mut rows = self.rows()?;
+        let mut settled = Settled::default();
+        for one in done {
+            rows.settle(one, &mut settled);
+        }
+        Ok(settled)
     }
-    async fn release(&self, rows: &[(DeliveryId, LeaseId)]) -> Result<u64, StoreError> {
-        lock(&self.released).extend_from_slice(rows);
-        Ok(rows.len() as u64)
+
+    async fn release(&self, _: &[(DeliveryId, LeaseId)]) -> Result<u64, StoreError> {
+        not_here()
     }
+
     async fn clients_have_uri(&self, _: &[ClientKey]) -> Result<u64, StoreError> {
-        unscripted()
+        not_here()
     }
+
     async fn skip_clients(&self, _: &[ClientKey], _: SkipReason) -> Result<u64, StoreError> {
-        unscripted()
+        not_here()
     }
-    async fn redeliver(&self, _: DeliveryId) -> Result<bool, StoreError> {
-        unscripted()
+
+    async fn redeliver(&self, id: DeliveryId) -> Result<bool, StoreError> {
+        Ok(self.rows()?.rearm(|view| view.id == id) == 1)
     }
-    async fn redeliver_where(&self, _: &DeliveryFilter) -> Result<u64, StoreError> {
-        unscripted()
+
+    async fn redeliver_where(&self, filter: &DeliveryFilter) -> Result<u64, StoreError> {
+        Ok(self.rows()?.rearm(|view| matches(filter, view)))
     }
+
     async fn backlog(&self) -> Result<Backlog, StoreError> {
-        unscripted()
+        let rows = self.rows()?;
+        let pending: Vec<_> = rows.deliveries.iter().filter(|row| row.view.state == DeliveryState::Pending).collect();
+        let oldest: BTreeMap<_, _> = pending.iter().map(|row| (row.view.client, Duration::from_secs(90))).collect();
+        Ok(Backlog { pending: pending.len() as u64, oldest: oldest.into_iter().collect() })
     }
+
     async fn prune(&self, _: &Retention, _: u32) -> Result<u64, StoreError> {
-        unscripted()
+        not_here()
+    }
+}
+
+fn delivery(row: &Row) -> Delivery {
+    let view = &row.view;
+    Delivery {
+        id: view.id,
+        logout: view.logout,
+        issuer: view.issuer,
+        client: view.client,
+        sid: view.sid.clone(),
+        sub: view.sub.clone(),
+        cause: row.cause,
+        tries: view.attempts,
+        attempts: view.attempts,
+        owed_for: Duration::ZERO,
+        accepted_at: NOW,
+        streak: None,
     }
 }
 
 #[async_trait]
 impl Registry for FakeStore {
     async fn ping(&self) -> Result<(), StoreError> {
-        unscripted()
+        self.pings.fetch_add(1, Ordering::SeqCst);
+        self.rows().map(|_| ())
     }
+
     async fn now(&self) -> Result<OffsetDateTime, StoreError> {
-        self.asked_time.fetch_add(1, Ordering::SeqCst);
-        if self.is_away() { away() } else { Ok(SystemClock.now()) }
+        self.rows().map(|_| NOW)
     }
-    async fn issuer_key(&self, _: &str) -> Result<IssuerKey, StoreError> {
-        unscripted()
+
+    async fn issuer_key(&self, issuer: &str) -> Result<IssuerKey, StoreError> {
+        let issuers = &mut self.rows()?.issuers;
+        let at = issuers.iter().position(|known| known == issuer).unwrap_or_else(|| {
+            issuers.push(issuer.to_owned());
+            issuers.len() - 1
+        });
+        Ok(IssuerKey(i32::try_from(at + 1).unwrap()))
     }
-    async fn client_keys(&self, _: &[(IssuerKey, String)]) -> Result<Vec<ClientKey>, StoreError> {
-        unscripted()
+
+    async fn client_keys(&self, clients: &[(IssuerKey, String)]) -> Result<Vec<ClientKey>, StoreError> {
+        let mut rows = self.rows()?;
+        Ok(clients.iter().map(|(issuer, client_id)| rows.client_key(*issuer, client_id)).collect())
     }
-    async fn client_ids(&self, _: &[ClientKey]) -> Result<Vec<(ClientKey, IssuerKey, String)>, StoreError> {
-        unscripted()
+
+    async fn client_ids(&self, keys: &[ClientKey]) -> Result<Vec<(ClientKey, IssuerKey, String)>, StoreError> {
+        let rows = self.rows()?;
+        let named = |key: &ClientKey| {
+            let (issuer, client_id) = rows.client_id(*key).clone();
+            (*key, issuer, client_id)
+        };
+        Ok(keys.iter().map(named).collect())
     }
+
+    async fn find_client(&self, issuer: IssuerKey, client_id: &str) -> Result<Option<ClientKey>, StoreError> {
+        Ok(self.rows()?.find_client(issuer, client_id))
+    }
+
     async fn clients(&self) -> Result<Vec<ClientRecord>, StoreError> {
-        unscripted()
+        let read = self.rows()?.registered.values().cloned().collect();
+        // Takes a moment, so that writers meet between reading and writing.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        Ok(read)
     }
+
     async fn put_client(
         &self,
-        _: IssuerKey,
-        _: &str,
-        _: &Value,
-        _: Option<i64>,
+        issuer: IssuerKey,
+        client_id: &str,
+        metadata: &Value,
+        if_version: Option<i64>,
     ) -> Result<Option<ClientRecord>, StoreError> {
-        unscripted()
+        let mut rows = self.rows()?;
+        let key = rows.client_key(issuer, client_id);
+        let current = rows.registered.get(&key).map_or(0, |record| record.version);
+        if if_version.is_some_and(|version| version != current) {
+            return Ok(None);
+        }
+        rows.version += 1;
+        let version = rows.version;
+        let record = ClientRecord { key, issuer, client_id: client_id.into(), metadata: metadata.clone(), version };
+        rows.registered.insert(key, record.clone());
+        Ok(Some(record))
     }
-    async fn delete_client(&self, _: IssuerKey, _: &str, _: Option<i64>) -> Result<Option<bool>, StoreError> {
-        unscripted()
+
+    async fn delete_client(
+        &self,
+        issuer: IssuerKey,
+        client_id: &str,
+        if_version: Option<i64>,
+    ) -> Result<Option<bool>, StoreError> {
+        let mut rows = self.rows()?;
+        let key = rows.client_key(issuer, client_id);
+        let current = rows.registered.get(&key).map_or(0, |record| record.version);
+        if if_version.is_some_and(|version| version != current) {
+            return Ok(None);
+        }
+        Ok(Some(rows.registered.remove(&key).is_some()))
     }
+
     async fn key_first_seen(&self, _: IssuerKey, _: &str) -> Result<OffsetDateTime, StoreError> {
-        unscripted()
-    }
-    async fn sessions(&self, _: &SessionFilter, _: &Page) -> Result<PageOf<SessionView>, StoreError> {
-        unscripted()
-    }
-    async fn logouts(&self, _: &LogoutFilter, _: &Page) -> Result<PageOf<LogoutView>, StoreError> {
-        unscripted()
-    }
-    async fn logout(&self, _: LogoutId) -> Result<Option<LogoutDetail>, StoreError> {
-        unscripted()
-    }
-    async fn deliveries(&self, _: &DeliveryFilter, _: &Page) -> Result<PageOf<DeliveryView>, StoreError> {
-        unscripted()
-    }
-    async fn delivery(&self, _: DeliveryId) -> Result<Option<DeliveryDetail>, StoreError> {
-        unscripted()
-    }
-}
-
-/// Owes everything.
-struct OweAll;
-
-impl Planner for OweAll {
-    fn plan(&self, _: &Logout, targets: &[Target]) -> Vec<Decision> {
-        vec![Decision::Owe { whole_subject: false }; targets.len()]
-    }
-}
-
-/// A lane with this much room.
-#[derive(Debug)]
-pub(crate) struct Room(pub(crate) Mutex<i32>);
-
-impl Rooms for Room {
-    fn reserve(&self, _: ClientKey) -> bool {
-        let mut room = lock(&self.0);
-        *room -= i32::from(*room > 0);
-        *room > 0
-    }
-    fn cancel(&self, _: ClientKey) {
-        *lock(&self.0) += 1;
-    }
-}
-
-/// An intake over a fake store.
-pub(crate) struct Bench {
-    pub(crate) store: Arc<FakeStore>,
-    pub(crate) room: Arc<Room>,
-    pub(crate) intake: Arc<Intake>,
-    pub(crate) handoff: mpsc::UnboundedReceiver<Handoff>,
-}
-
-impl Bench {
-    pub(crate) fn new() -> Self {
-        Self::over(FakeStore::new(Duration::from_millis(1)), Arc::new(SystemClock))
+        not_here()
     }
 
-    pub(crate) fn over(store: Arc<FakeStore>, clock: Arc<dyn Clock>) -> Self {
-        let (sender, handoff) = mpsc::unbounded_channel();
-        let room = Arc::new(Room(Mutex::new(3)));
-        let intake = Intake::new(Parts {
-            store: store.clone(),
-            planner: Arc::new(OweAll),
-            rooms: room.clone(),
-            handoff: sender,
-            metrics: Arc::new(Metrics::new().unwrap()),
-            directory: Arc::new(arc_swap::ArcSwap::from_pointee(directory())),
-            clock,
-            lease: Duration::from_secs(30),
+    async fn sessions(&self, filter: &SessionFilter, page: &Page) -> Result<PageOf<SessionView>, StoreError> {
+        let rows = self.rows()?;
+        let seen = rows.sessions.iter().filter(|session| {
+            wanted(filter.issuer.as_ref(), &session.issuer)
+                && wanted(filter.session_id.as_ref(), &session.session_id)
+                && wanted(filter.subject.as_ref(), &session.subject)
+                && wanted(filter.client.as_ref(), &session.client)
+                && may_see(filter.visible.as_ref(), session.issuer)
         });
-        Self { store, room, intake: Arc::new(intake), handoff }
+        let view = |session: &Session| SessionView {
+            session: session.clone(),
+            client_id: rows.client_id(session.client).1.clone(),
+        };
+        paged(seen.map(view).collect(), page)
     }
 
-    /// The value of this line of `/metrics`.
-    pub(crate) fn metric(&self, line: &str) -> Option<f64> {
-        let text = self.intake.metrics().render().unwrap();
-        text.lines().find_map(|l| l.strip_prefix(line)).and_then(|rest| rest.trim().parse().ok())
+    async fn logouts(&self, filter: &LogoutFilter, page: &Page) -> Result<PageOf<LogoutView>, StoreError> {
+        let rows = self.rows()?;
+        let seen = rows.logouts.iter().rev().filter(|logout| {
+            let (session_id, subject) = match &logout.scope {
+                Scope::Session { session_id } => (Some(session_id), None),
+                Scope::Subject { subject, .. } => (None, Some(subject)),
+            };
+            wanted(filter.issuer.as_ref(), &logout.issuer)
+                && wanted(filter.event_id.as_ref(), &logout.event_id)
+                && (filter.session_id.is_none() || filter.session_id.as_ref() == session_id)
+                && (filter.subject.is_none() || filter.subject.as_ref() == subject)
+                && may_see(filter.visible.as_ref(), logout.issuer)
+        });
+        paged(seen.map(|logout| rows.view(logout)).collect(), page)
+    }
+
+    async fn logout(&self, id: LogoutId) -> Result<Option<LogoutDetail>, StoreError> {
+        let rows = self.rows()?;
+        let deliveries = rows.deliveries.iter().filter(|row| row.view.logout == id).map(|row| row.view.clone());
+        let logout = rows.logouts.iter().find(|logout| logout.id == id);
+        Ok(logout.map(|logout| LogoutDetail { view: rows.view(logout), deliveries: deliveries.collect() }))
+    }
+
+    async fn deliveries(&self, filter: &DeliveryFilter, page: &Page) -> Result<PageOf<DeliveryView>, StoreError> {
+        let rows = self.rows()?;
+        let seen = rows.deliveries.iter().rev().map(|row| &row.view).filter(|view| matches(filter, view));
+        paged(seen.cloned().collect(), page)
+    }
+
+    async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryDetail>, StoreError> {
+        let rows = self.rows()?;
+        let found = rows.deliveries.iter().find(|row| row.view.id == id);
+        Ok(found.map(|row| DeliveryDetail { view: row.view.clone(), attempts: row.attempts.clone() }))
     }
 }
 
-fn directory() -> Directory {
-    let issuer = |key, name: &str| {
-        Arc::new(Issuer {
-            key: IssuerKey(key),
-            name: name.into(),
-            issuer: format!("https://{name}.example.com"),
-            default_alg: Algorithm::RS256,
-            sid_is_session_id: true,
-            reuses_session_ids: false,
-            logs_out_offline: false,
-        })
-    };
-    Directory::new([issuer(1, "main"), issuer(2, "other")], [])
-}
-
-/// A logout event with this id.
-pub(crate) fn body(id: &str) -> Value {
-    json!({"specversion": "1.0", "id": id, "source": "https://main.example.com", "type": "signoff.logout",
-           "data": {"session_id": format!("session of {id}"), "cause": "user_logout"}})
-}
-
-/// The same event, parsed.
-pub(crate) fn event(id: &str) -> Event {
-    use signoff::model::{Cause, EventKind, LogoutRequest, Scope};
-    let kind = EventKind::Logout(LogoutRequest {
-        scope: Scope::Session { session_id: format!("session of {id}") },
-        cause: Cause::UserLogout,
-        initiator: None,
-        exclude_initiator: false,
-        sessions: Vec::new(),
-    });
-    Event { issuer: IssuerKey(1), id: id.into(), time: None, kind }
+/// A client as the configuration file would register it.
+pub(crate) fn client(key: ClientKey, issuer: IssuerKey, client_id: &str) -> Client {
+    Client {
+        key,
+        issuer,
+        client_id: client_id.to_owned(),
+        backchannel_logout_uri: Some("https://rp.example.com/logout".parse().unwrap()),
+        backchannel_logout_session_required: false,
+        id_token_signed_response_alg: None,
+        logout_token_subject: signoff::model::LogoutTokenSubject::Both,
+        subject_logout: signoff::model::SubjectLogout::EachSession,
+        logout_causes: None,
+        include_cause: false,
+        allow_networks: Vec::new(),
+        allow_http: None,
+        ca_file: None,
+        client_certificate_file: None,
+        timeout: None,
+    }
 }

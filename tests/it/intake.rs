@@ -16,7 +16,7 @@ use signoff::shutdown::Shutdown;
 use time::OffsetDateTime;
 use tokio::task::JoinSet;
 
-use crate::fake_store::{Bench, FakeStore, OWED, PANIC, POISON, body, event, lock};
+use crate::faulty_store::{Bench, FaultyStore, OWED, PANIC, POISON, body, event, lock};
 
 fn ids(prefix: &str, count: usize) -> Vec<String> {
     (0..count).map(|n| format!("{prefix}{n}")).collect()
@@ -99,7 +99,7 @@ async fn a_logout_that_finds_nobody_is_counted() {
 
 #[tokio::test]
 async fn callers_share_transactions_and_nobody_waits_for_a_batch_to_fill() {
-    let bench = Bench::over(FakeStore::new(Duration::from_millis(20)), Arc::new(SystemClock));
+    let bench = Bench::over(FaultyStore::new(Duration::from_millis(20)), Arc::new(SystemClock));
     let shutdown = Shutdown::new();
     let group = Arc::new(Group::start(bench.intake.clone(), "t", &shutdown));
     let begun = SystemClock.instant();
@@ -122,7 +122,7 @@ async fn callers_share_transactions_and_nobody_waits_for_a_batch_to_fill() {
 
 #[tokio::test]
 async fn a_caller_that_goes_away_loses_only_its_answer() {
-    let bench = Bench::over(FakeStore::new(Duration::from_millis(20)), Arc::new(SystemClock));
+    let bench = Bench::over(FaultyStore::new(Duration::from_millis(20)), Arc::new(SystemClock));
     let shutdown = Shutdown::new();
     let group = Group::start(bench.intake.clone(), "t", &shutdown);
     {
@@ -255,7 +255,7 @@ impl Clock for Hand {
 
 #[tokio::test]
 async fn the_stores_clock_is_asked_once_a_second_and_carried_on_while_it_is_away() {
-    let store = FakeStore::new(Duration::ZERO);
+    let store = FaultyStore::new(Duration::ZERO);
     let hand = Arc::new(Hand(SystemClock.instant(), Mutex::new(Duration::ZERO)));
     let clock = StoreClock::new(store.clone(), hand.clone());
     store.away.store(true, Ordering::SeqCst);

@@ -1,0 +1,71 @@
+//! Refused for good, or not now? The two are never mixed up.
+
+use std::error::Error as StdError;
+use std::sync::Arc;
+
+use crate::Reason;
+
+/// Why a logout did not happen.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LogoutError {
+    /// The request is wrong and stays wrong: HTTP 400.
+    #[error("logout request refused: {0}")]
+    Rejected(#[from] Reason),
+    /// The request may be right, but cannot be judged or carried out now: HTTP 503, so that the
+    /// sender tries again.
+    #[error("logout not possible now: {0}")]
+    Unavailable(#[from] Unavailable),
+}
+
+/// What was missing to judge or carry out a logout.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unavailable {
+    /// The issuer's keys could not be read, and the keys at hand do not settle the matter.
+    #[error("the issuer's keys could not be read")]
+    Keys(#[source] Arc<dyn StdError + Send + Sync>),
+    /// The session registry, or the store behind the kill hook, failed.
+    #[error("the session store failed")]
+    Sessions(#[from] StoreError),
+}
+
+impl Unavailable {
+    /// One sentence in our own words: a store's error may quote what it was asked for.
+    #[must_use]
+    pub const fn description(&self) -> &'static str {
+        match self {
+            Self::Keys(_) => "the issuer's keys could not be read; try again",
+            Self::Sessions(_) => "the sessions could not be ended; try again",
+        }
+    }
+
+    /// The stable code, such as `keys_unavailable`.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Keys(_) => "keys_unavailable",
+            Self::Sessions(_) => "sessions_unavailable",
+        }
+    }
+}
+
+/// The whole chain of causes in one line, for the log.
+#[cfg(feature = "verifier")]
+pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
+    std::iter::successors(Some(error), |error| (*error).source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}
+
+/// A session store that did not do what it was asked.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("session store")]
+pub struct StoreError(#[source] Arc<dyn StdError + Send + Sync>);
+
+impl StoreError {
+    /// Wraps the store's own error, or a sentence.
+    pub fn new(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self(Arc::from(cause.into()))
+    }
+}

@@ -1,0 +1,11 @@
+//! The one integration-test binary: the endpoint over real HTTP, with real keys.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on ends there")]
+
+mod app;
+mod claims;
+mod http;
+mod idp;
+mod jose;
+mod keys;
+mod mint;
+mod sessions;

@@ -1,0 +1,71 @@
+//! How is the API served? One HTTP server on a listener that the caller owns.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::error::QueryPayloadError;
+use actix_web::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use actix_web::middleware::{DefaultHeaders, from_fn};
+use actix_web::web::{self, Data};
+use actix_web::{App, HttpRequest, HttpServer};
+use utoipa_actix_web::AppExt;
+
+use super::openapi::Document;
+use super::problem::{Kind, Problem, shape};
+use super::{Admin, guard, query, routes};
+
+/// A head must be complete by then: slow clients cannot hold connections.
+const HEAD_DEADLINE: Duration = Duration::from_secs(5);
+/// Idle connections are kept this long.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// Open calls may take this long to end at shutdown.
+const DRAIN_SECONDS: u64 = 10;
+/// Connections a worker holds at most.
+const CONNECTIONS: usize = 4096;
+
+/// The server of the whole API, not yet running: spawn it, and stop it through its handle
+/// after `admin.stop` is cancelled.
+pub fn server(admin: Admin, listener: TcpListener) -> std::io::Result<Server> {
+    let workers = admin.settings.workers.max(1);
+    let admin = Data::new(admin);
+    let document = Data::new(Document::new());
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(admin.clone())
+            .app_data(document.clone())
+            .app_data(web::QueryConfig::default().error_handler(bad_query))
+            .app_data(web::PathConfig::default().error_handler(|_, _| no_such().into()))
+            .wrap(from_fn(guard::local))
+            .wrap(from_fn(shape))
+            .wrap(DefaultHeaders::new().add((CACHE_CONTROL, "no-store")).add((X_CONTENT_TYPE_OPTIONS, "nosniff")))
+            .into_utoipa_app()
+            .configure(routes)
+            .into_app()
+            .default_service(web::to(no_route))
+    });
+    let server = server
+        .workers(workers)
+        .disable_signals()
+        .client_request_timeout(HEAD_DEADLINE)
+        .keep_alive(KEEP_ALIVE)
+        .max_connections(CONNECTIONS)
+        .shutdown_timeout(DRAIN_SECONDS);
+    Ok(server.listen(listener)?.run())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the framework's signature")]
+fn bad_query(error: QueryPayloadError, _: &HttpRequest) -> actix_web::Error {
+    query::mismatch(&error).into()
+}
+
+fn no_such() -> Problem {
+    Problem::new(Kind::NotFound, "there is nothing at this path")
+}
+
+async fn no_route(request: HttpRequest, document: Data<Document>) -> Result<String, Problem> {
+    match document.methods(request.path()) {
+        Some(allow) => Err(Problem::method_not_allowed(allow)),
+        None => Err(no_such()),
+    }
+}

@@ -1,0 +1,104 @@
+//! `[http]`: where does the API listen, and who may call it?
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use super::reader::Section;
+use crate::admin::Settings;
+use crate::admin::settings::{Scope, Token};
+
+const SHORTEST_SECRET: usize = 16;
+
+pub(super) fn read(http: &mut Section<'_>) -> Settings {
+    let listen = http.or("listen", SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)));
+    let workers = http.limited("workers", default_workers(), 1..=256);
+    let tokens = http.each("tokens", token);
+    if tokens.is_empty() && !listen.ip().is_loopback() {
+        http.wrong(
+            "listen",
+            format!(
+                "{listen} is open to other machines and no token guards it; add [http.tokens.<name>] or listen on \
+                 127.0.0.1"
+            ),
+        );
+    }
+    let mut known: Vec<Token> = Vec::new();
+    for token in tokens.into_iter().flatten() {
+        if let Some(other) = known.iter().find(|other| other.secret == token.secret) {
+            let what = format!("has the same secret as `http.tokens.{}`; give each its own", other.name);
+            http.wrong_within(&["tokens", &token.name], what);
+        }
+        known.push(token);
+    }
+    Settings { listen, tokens: known, workers }
+}
+
+fn default_workers() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from).min(4)
+}
+
+fn token(name: &str, section: &mut Section<'_>) -> Option<Token> {
+    let scopes: Option<Vec<Scope>> =
+        section.required("scopes", "list what it opens, of \"events\", \"bulk\", \"read\", \"admin\"");
+    if scopes.as_ref().is_some_and(Vec::is_empty) {
+        section.wrong("scopes", "is empty, so the token opens nothing; list scopes or remove the token");
+    }
+    let issuers = section.or("issuers", Vec::new());
+    let secret = secret(section)?;
+    Some(Token { name: name.into(), secret, scopes: scopes?, issuers })
+}
+
+fn secret(section: &mut Section<'_>) -> Option<Zeroizing<String>> {
+    let from_environment = section.is_from_environment("value");
+    let file = section.take::<std::path::PathBuf>("file");
+    let has_value = section.has("value");
+    let value = section.take::<String>("value").map(Zeroizing::new);
+    let variable = section.variable("value");
+    match (file, value) {
+        (Some(_), Some(_)) => {
+            section.wrong_here("has both `file` and `value`; keep one");
+            None
+        }
+        (Some(file), None) => checked(section, "file", read_secret(&file)),
+        (None, Some(value)) if from_environment => checked(section, "value", Ok(value)),
+        (None, Some(_)) => {
+            section.wrong("value", format!("puts a secret into the file; name a file with `file`, or set {variable}"));
+            None
+        }
+        (None, None) => {
+            if !has_value && !section.was_wrong("file") {
+                section.wrong_here(format!("has no secret; name a file with `file`, or set {variable}"));
+            }
+            None
+        }
+    }
+}
+
+fn read_secret(file: &Path) -> Result<Zeroizing<String>, String> {
+    let text = std::fs::read_to_string(file).map(Zeroizing::new).map_err(|error| {
+        format!("{} cannot be read ({error}); mount the secret there or correct the path", file.display())
+    })?;
+    Ok(Zeroizing::new(text.trim().to_owned()))
+}
+
+fn checked(section: &Section<'_>, key: &str, secret: Result<Zeroizing<String>, String>) -> Option<Zeroizing<String>> {
+    let what = match secret {
+        Err(what) => what,
+        Ok(secret) if secret.is_empty() => "holds no token; generate one: openssl rand -hex 32".into(),
+        Ok(secret) if secret.len() < SHORTEST_SECRET => format!(
+            "holds a token of {} characters, which could be guessed; use at least {SHORTEST_SECRET}: openssl rand \
+             -hex 32",
+            secret.len()
+        ),
+        Ok(secret) if !secret.bytes().all(|b| b.is_ascii_graphic()) => {
+            "holds a token with spaces or other characters that no Authorization header carries; generate one: \
+             openssl rand -hex 32"
+                .into()
+        }
+        Ok(secret) => return Some(secret),
+    };
+    section.wrong(key, what);
+    None
+}

@@ -1,0 +1,90 @@
+# What must be on the machine, and how does it get there? Sourced by tests/run and .ci/run.
+# Only Debian packages are installed, only when missing, only as root; no service is started.
+
+readonly POLICY=/usr/sbin/policy-rc.d
+readonly POLICY_SAVED=/usr/sbin/policy-rc.d.before-signoff-tests
+readonly INSTALL_LOCK=/tmp/signoff-tests-install.lock
+
+die() {
+  echo "$(basename "$0"): $*" >&2
+  exit 1
+}
+
+say() { echo "-- $*"; }
+
+require_cargo() {
+  command -v cargo >/dev/null || PATH="$HOME/.cargo/bin:$PATH"
+  command -v cargo >/dev/null || die "cargo is missing: install Rust from https://rustup.rs"
+}
+
+rabbitmq_server() { ls /usr/lib/rabbitmq/bin/rabbitmq-server 2>/dev/null || true; }
+
+postgres_bin() {
+  local newest
+  newest=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1) || true
+  if [[ -x "$newest/initdb" ]]; then echo "$newest"; fi
+}
+
+python_with_pika() {
+  if /usr/bin/python3 -c 'import pika' 2>/dev/null; then echo /usr/bin/python3; fi
+}
+
+missing_for_build() {
+  command -v cc >/dev/null && command -v make >/dev/null || echo build-essential
+  [[ -s /etc/ssl/certs/ca-certificates.crt ]] || echo ca-certificates
+}
+
+missing_for_tests() {
+  missing_for_build
+  [[ -n "$(postgres_bin)" ]] || echo postgresql
+  [[ -n "$(rabbitmq_server)" ]] || echo rabbitmq-server
+  [[ -n "$(python_with_pika)" ]] || echo python3-pika
+}
+
+# $1: a function that prints the packages that are missing.
+install_missing() {
+  local missing
+  missing=$("$1" | xargs)
+  [[ -z "$missing" ]] && return
+  [[ $EUID -eq 0 ]] || die "as root: apt-get install --no-install-recommends $missing"
+  command -v apt-get >/dev/null || die "please install: $missing"
+  (
+    flock 9
+    missing=$("$1" | xargs)
+    [[ -z "$missing" ]] || apt_install "$missing"
+  ) 9>"$INSTALL_LOCK"
+}
+
+# Runs in a subshell of its own: its trap puts the policy back whatever happens.
+apt_install() {
+  say "installing $1"
+  trap restore_policy EXIT
+  trap 'exit 143' INT TERM
+  forbid_services
+  local log
+  log=$(mktemp)
+  apt_get "$log" update
+  # shellcheck disable=SC2086 # a list of words
+  apt_get "$log" install -y --no-install-recommends $1
+  rm -f "$log"
+}
+
+apt_get() {
+  local log=$1
+  shift
+  DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@" >"$log" 2>&1 </dev/null && return
+  cat "$log" >&2
+  die "apt-get $1 failed"
+}
+
+forbid_services() {
+  # A saved policy from a run that was killed is the original: it is not overwritten.
+  if [[ -e "$POLICY" && ! -e "$POLICY_SAVED" ]]; then mv "$POLICY" "$POLICY_SAVED"; fi
+  printf '#!/bin/sh\nexit 101\n' >"$POLICY"
+  chmod 755 "$POLICY"
+}
+
+restore_policy() {
+  rm -f "$POLICY"
+  if [[ -e "$POLICY_SAVED" ]]; then mv "$POLICY_SAVED" "$POLICY"; fi
+}
