@@ -209,11 +209,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            connections: 10,
-            session_max_age: Duration::from_secs(30 * 24 * 60 * 60),
-            clock_offset: time::Duration::ZERO,
-        }
+        Self { connections: 10, session_max_age: Duration::from_hours(30 * 24), clock_offset: time::Duration::ZERO }
     }
 }
 
