@@ -13,15 +13,21 @@ mod broker_restart;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod crash;
+#[cfg(test)]
 mod deliver;
 #[cfg(test)]
 mod expiry;
 #[cfg(test)]
 mod faulty_store;
 #[cfg(test)]
+mod flow;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod intake;
+#[cfg(test)]
+mod isolation;
 #[cfg(test)]
 mod metrics_listener;
 #[cfg(test)]
