@@ -131,8 +131,13 @@ impl Config {
     /// Makes what may be made at the start: the default data directory and keys with
     /// `generate = true` that are not there yet.
     pub fn prepare(&self) -> anyhow::Result<()> {
-        store::prepare(&self.store)?;
+        self.prepare_store()?;
         keys::prepare(self.issuers.iter().flat_map(|issuer| &issuer.generate))
+    }
+
+    /// Makes the default data directory alone.
+    pub fn prepare_store(&self) -> anyhow::Result<()> {
+        store::prepare(&self.store)
     }
 
     /// One line that says what is configured.
