@@ -29,6 +29,8 @@ mod intake;
 #[cfg(test)]
 mod isolation;
 #[cfg(test)]
+mod map;
+#[cfg(test)]
 mod metrics_listener;
 #[cfg(test)]
 mod python_publisher;
