@@ -54,7 +54,9 @@ impl PostgresStore {
             .connect_with(connect)
             .await
             .map_err(failed)?;
-        MIGRATIONS.run(&pool).await.map_err(|error| StoreError::Unavailable(error.into()))?;
+        if !is_current(&pool).await? {
+            MIGRATIONS.run(&pool).await.map_err(|error| StoreError::Unavailable(error.into()))?;
+        }
         Ok(Self { pool, options, clock, probe: None, interned: Interned::default() })
     }
 
@@ -70,6 +72,25 @@ impl PostgresStore {
             sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(&self.pool).await.map_err(failed)?;
         Ok(now + self.options.clock_offset)
     }
+}
+
+/// Whether the schema is exactly ours. The migrator locks for the length of a session, which a pooler
+/// hands to others: it is left alone where there is nothing to do.
+async fn is_current(pool: &PgPool) -> Result<bool, StoreError> {
+    let begun: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
+        .fetch_one(pool)
+        .await
+        .map_err(failed)?;
+    if !begun {
+        return Ok(false);
+    }
+    let applied: Vec<(i64, Vec<u8>)> =
+        sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version")
+            .fetch_all(pool)
+            .await
+            .map_err(failed)?;
+    let known = MIGRATIONS.iter().map(|migration| (migration.version, &*migration.checksum));
+    Ok(known.eq(applied.iter().map(|(version, checksum)| (*version, checksum.as_slice()))))
 }
 
 /// By SQLSTATE class: what cannot succeed is poison, what may is unavailable.
