@@ -19,11 +19,19 @@ mod fake_store;
 #[cfg(test)]
 mod faulty_store;
 #[cfg(test)]
+mod fresh_tokens;
+#[cfg(test)]
+mod guard;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod intake;
 #[cfg(test)]
 mod python_publisher;
+#[cfg(test)]
+mod rejected;
+#[cfg(test)]
+mod secrets;
 #[cfg(test)]
 mod store;
 #[cfg(test)]

@@ -9,6 +9,7 @@ pub(crate) mod ledger;
 pub(crate) mod own_broker;
 pub(crate) mod postgres;
 pub(crate) mod process;
+pub(crate) mod provider;
 pub(crate) mod rabbitmq;
 pub(crate) mod receiver;
 pub(crate) mod script;

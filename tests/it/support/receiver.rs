@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::script::{Script, Step};
-use super::{eventually, free_port};
+use super::{eventually, free_port, script};
 
 /// One request as it arrived.
 #[derive(Debug, Clone)]
@@ -105,10 +105,16 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) -> Option<()> {
         let post = read_request(&mut stream).await?;
         let (index, step) = {
             let mut state = state.lock().expect("no panic while locked");
+            let body = post.body.clone();
             state.posts.push(post);
-            (state.posts.len() - 1, state.script.next())
+            let step = match state.script.next() {
+                Step::Echo(status) => Step::Answer(script::answer(status).body(&body)),
+                step => step,
+            };
+            (state.posts.len() - 1, step)
         };
         match step {
+            Step::Echo(_) => unreachable!("an echo has become an answer"),
             Step::Close => return None,
             Step::Hang => std::future::pending().await,
             Step::Answer(answer) => {
