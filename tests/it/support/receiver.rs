@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::script::{Script, Step};
-use super::{eventually, free_port};
+use super::{eventually, free_port, script};
 
 /// One request as it arrived.
 #[derive(Debug, Clone)]
@@ -139,10 +139,16 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) -> Option<()> {
         let post = read_request(&mut stream).await?;
         let (index, step) = {
             let mut state = lock(&state);
+            let body = post.body.clone();
             state.posts.push(post);
-            (state.posts.len() - 1, state.script.next())
+            let step = match state.script.next() {
+                Step::Echo(status) => Step::Answer(script::answer(status).body(&body)),
+                step => step,
+            };
+            (state.posts.len() - 1, step)
         };
         let (status, goes_on) = match step {
+            Step::Echo(_) => unreachable!("an echo has become an answer"),
             Step::Close => (0, false),
             // Whatever comes, the end too.
             Step::Hang => {
