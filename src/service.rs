@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, Admin, Health};
 use crate::config::Config;
@@ -33,12 +32,10 @@ const STORE_PAUSE: Duration = Duration::from_secs(1);
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
-    let early = CancellationToken::new();
     let service = tokio::select! {
         service = Service::start(config) => service?,
         _ = terminate.recv() => return Ok(()),
         _ = tokio::signal::ctrl_c() => return Ok(()),
-        () = early.cancelled() => return Ok(()),
     };
     loop {
         tokio::select! {
@@ -140,8 +137,8 @@ async fn read_keys(
     let first_seen: Arc<dyn Registry> = Arc::<dyn Store>::clone(store);
     let reloader =
         Reloader::new(issuers, config.tokens.clone(), first_seen, Arc::clone(&registered.directory), Arc::clone(clock));
-    let reloaded = reloader.reload().await;
-    match reloaded.kept.into_iter().next() {
+    let first = reloader.reload().await;
+    match first.kept.into_iter().next() {
         Some(error) => Err(error).context("the signing keys cannot be read"),
         None => Ok(Arc::new(reloader)),
     }
@@ -227,7 +224,7 @@ impl Wiring {
             events: Arc::new(doors::Submit(Http::start(Arc::clone(intake), &self.shutdown))),
             jwks: Arc::new(doors::PublicKeys { keyrings: Arc::clone(&self.keyrings), clock: Arc::clone(&self.clock) }),
             health,
-            validate: registry::validator(&self.config, &registered),
+            validate: registry::validator(&self.config),
             changed: Arc::new(move || registered.changed.notify_one()),
             clock: Arc::clone(&self.clock),
             stop: self.shutdown.stop.clone(),

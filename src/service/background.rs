@@ -15,7 +15,7 @@ const REFRESH: Duration = Duration::from_secs(2);
 /// How often gauges are read from the store.
 const GAUGES: Duration = Duration::from_secs(10);
 /// How often retention is looked at, and how much one look deletes.
-const HOUSE: Duration = Duration::from_secs(60);
+const HOUSE: Duration = Duration::from_mins(1);
 const PRUNE: u32 = 1000;
 
 /// Keeps the directory equal to what is registered.

@@ -209,11 +209,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            connections: 10,
-            session_max_age: Duration::from_secs(30 * 24 * 60 * 60),
-            clock_offset: time::Duration::ZERO,
-        }
+        Self { connections: 10, session_max_age: Duration::from_hours(30 * 24), clock_offset: time::Duration::ZERO }
     }
 }
 
@@ -299,7 +295,7 @@ pub trait Registry: Send + Sync {
     /// When this key was first seen by any replica.
     async fn key_first_seen(&self, issuer: IssuerKey, kid: &str) -> Result<OffsetDateTime, StoreError>;
 
-    /// Sessions, by key.
+    /// Sessions, those first seen last first.
     async fn sessions(&self, filter: &SessionFilter, page: &Page) -> Result<PageOf<SessionView>, StoreError>;
 
     /// Logouts, newest first.

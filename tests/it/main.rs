@@ -13,11 +13,15 @@ mod broker_restart;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod crash;
+#[cfg(test)]
 mod deliver;
 #[cfg(test)]
 mod fake_store;
 #[cfg(test)]
 mod faulty_store;
+#[cfg(test)]
+mod flow;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]

@@ -6,7 +6,7 @@ use sqlx::{Postgres, QueryBuilder};
 use super::failed;
 use crate::model::{AbandonReason, DeliveryId, IssuerKey, LogoutId, Outcome};
 use crate::store::StoreError;
-use crate::store::page::{self, SessionCursor};
+use crate::store::page;
 use crate::store::rows::{self, AttemptRow, CountRow, DeliveryRow, LogoutRow, SessionViewRow, code, scope, state};
 use crate::store::views::{
     DeliveryDetail, DeliveryFilter, DeliveryView, LogoutDetail, LogoutFilter, LogoutView, Page, PageOf, SessionFilter,
@@ -64,8 +64,8 @@ pub(super) async fn sessions(
     page: &Page,
 ) -> Result<PageOf<SessionView>, StoreError> {
     let mut query = Query::new(
-        "SELECT o.issuer, o.session_id, o.client, o.sid, o.sub, o.subject, o.opened_at, o.expires_at, o.offline, o.held,
-                c.client_id AS client_name
+        "SELECT o.id, o.issuer, o.session_id, o.client, o.sid, o.sub, o.subject, o.opened_at, o.expires_at, o.offline,
+                o.held, c.client_id AS client_name
          FROM sessions o JOIN clients c ON c.id = o.client WHERE true",
     );
     push_issuers(&mut query, "o.issuer", filter.issuer, filter.visible.as_deref());
@@ -78,14 +78,12 @@ pub(super) async fn sessions(
     if let Some(client) = filter.client {
         query.push(" AND o.client = ").push_bind(client.0);
     }
-    if let Some(after) = &page.after {
-        let after = SessionCursor::parse(after)?;
-        query.push(" AND (o.issuer, o.session_id, o.client, o.sid) > (").push_bind(after.0).push(", ");
-        query.push_bind(after.1).push(", ").push_bind(after.2).push(", ").push_bind(after.3).push(")");
+    if let Some(after) = page::before_id(page)? {
+        query.push(" AND o.id < ").push_bind(after);
     }
-    query.push(" ORDER BY o.issuer, o.session_id, o.client, o.sid LIMIT ").push_bind(page::ask(page));
+    query.push(" ORDER BY o.id DESC LIMIT ").push_bind(page::ask(page));
     let rows: Vec<SessionViewRow> = query.build_query_as().fetch_all(pool).await.map_err(failed)?;
-    Ok(page::cut(rows, page, |row| SessionCursor::of(&row.session).text()).map(SessionViewRow::view))
+    Ok(page::cut(rows, page, |row| row.id.to_string()).map(SessionViewRow::view))
 }
 
 pub(super) async fn logouts(

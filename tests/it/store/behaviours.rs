@@ -9,6 +9,8 @@ use signoff::store::{Retention, Want, Which};
 use super::fixture::{Fixture, LEASE, named, session, settlement, subject};
 use super::on_every_store;
 
+const DAY: Duration = Duration::from_hours(24);
+
 on_every_store! { super::super::behaviours:
     a_logout_owes_one_delivery_per_session_and_empties_the_registry,
     a_repeated_logout_owes_nothing_more,
@@ -272,10 +274,7 @@ pub(super) async fn a_leased_delivery_is_not_leased_again_until_its_lease_ends(f
 
 pub(super) async fn a_probe_takes_what_is_not_due(f: Fixture) {
     let (want, row) = one_leased(&f).await;
-    f.store
-        .settle(&[settlement(&row, Outcome::Unavailable, Verdict::RetryIn(Duration::from_secs(300)))])
-        .await
-        .unwrap();
+    f.store.settle(&[settlement(&row, Outcome::Unavailable, Verdict::RetryIn(Duration::from_mins(5)))]).await.unwrap();
     assert!(f.store.lease(&[want], LEASE).await.unwrap().is_empty());
     let probe = f.store.lease(&[Want { room: 1, which: Which::Any, ..want }], LEASE).await.unwrap();
     let delivery = &probe[0].delivery;
@@ -286,11 +285,8 @@ pub(super) async fn a_probe_takes_what_is_not_due(f: Fixture) {
 
 pub(super) async fn a_recovered_lane_takes_what_was_tried_before(f: Fixture) {
     let (want, row) = one_leased(&f).await;
-    f.store
-        .settle(&[settlement(&row, Outcome::Unavailable, Verdict::RetryIn(Duration::from_secs(300)))])
-        .await
-        .unwrap();
-    let long_ago = Want { which: Which::DueOrTriedBefore(Duration::from_secs(60)), ..want };
+    f.store.settle(&[settlement(&row, Outcome::Unavailable, Verdict::RetryIn(Duration::from_mins(5)))]).await.unwrap();
+    let long_ago = Want { which: Which::DueOrTriedBefore(Duration::from_mins(1)), ..want };
     assert!(f.store.lease(&[long_ago], LEASE).await.unwrap().is_empty());
     let now = Want { which: Which::DueOrTriedBefore(Duration::ZERO), ..want };
     assert_eq!(f.store.lease(&[now], LEASE).await.unwrap().len(), 1);
@@ -374,7 +370,7 @@ pub(super) async fn clients_are_registered_with_versions(f: Fixture) {
     assert!(put(uri("b"), Some(0)).await.is_none(), "there already");
     let second = put(uri("b"), Some(first.version)).await.expect("replaced");
     assert!(second.version > first.version && second.key == first.key);
-    assert_eq!(f.store.clients().await.unwrap(), [second.clone()]);
+    assert_eq!(f.store.clients().await.unwrap(), std::slice::from_ref(&second));
     assert_eq!(f.store.delete_client(f.issuer, "shop", Some(first.version)).await.unwrap(), None);
     assert_eq!(f.store.delete_client(f.issuer, "shop", Some(second.version)).await.unwrap(), Some(true));
     assert_eq!(f.store.delete_client(f.issuer, "shop", None).await.unwrap(), Some(false));
@@ -395,9 +391,8 @@ pub(super) async fn pages_show_every_row_once(f: Fixture) {
         let answer = f.store.sessions(&signoff::store::views::SessionFilter::default(), &page).await.unwrap();
         seen.extend(answer.rows.into_iter().map(|row| (row.session.session_id, row.client_id)));
         page.after = answer.next;
-        if page.after.is_none() {
-            break;
-        }
+        let Some(cursor) = &page.after else { break };
+        assert!(cursor.parse::<i64>().is_ok(), "a cursor tells nothing of the session: {cursor}");
     }
     assert_eq!(seen.len(), 14);
     assert_eq!(seen.iter().collect::<std::collections::HashSet<_>>().len(), 14);
@@ -435,7 +430,6 @@ pub(super) async fn pruning_forgets_only_what_is_old(f: Fixture) {
     f.record(&[f.opened("o2", "s2", "shop", "bob", 10), f.logout("l2", session("s2"), 20)]).await;
     let keep = Retention::default();
     assert_eq!(f.store.prune(&keep, 100).await.unwrap(), 0);
-    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     let later = f.replica(8 * DAY, None).await;
     assert!(later.prune(&keep, 100).await.unwrap() >= 1, "the delivered row");
     assert_eq!(f.deliveries().await.len(), 1);

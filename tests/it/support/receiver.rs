@@ -1,7 +1,7 @@
 //! What did a client get? An HTTP receiver that follows a script and remembers every request.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -41,11 +41,15 @@ pub(crate) struct Receiver {
 struct State {
     script: Script,
     posts: Vec<Post>,
+    /// The ports whose connections are open.
+    open: BTreeSet<u16>,
+    /// The port of the latest connection.
+    latest: u16,
 }
 
 impl Receiver {
     pub(crate) async fn start(script: impl Into<Script>) -> Self {
-        let state = State { script: script.into(), posts: Vec::new() };
+        let state = State { script: script.into(), posts: Vec::new(), open: BTreeSet::new(), latest: 0 };
         let mut receiver = Self { port: free_port(), state: Arc::new(Mutex::new(state)), listening: JoinSet::new() };
         receiver.up().await;
         receiver
@@ -87,17 +91,45 @@ impl Receiver {
         eventually(&format!("{count} requests at {}", self.url()), within, enough).await
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().expect("no panic while locked")
+    /// Waits until whatever a killed sender left in its connections has been read: nothing of it
+    /// arrives after this.
+    pub(crate) async fn drained(&self) {
+        // Connections are accepted in their order, so that those made before this one are known.
+        let last = TcpStream::connect(("127.0.0.1", self.port)).await.expect("the receiver");
+        let port = last.local_addr().expect("an address").port();
+        drop(last);
+        eventually("every connection has ended", Duration::from_secs(10), async || {
+            let state = self.state();
+            (state.latest == port && state.open.is_empty()).then_some(())
+        })
+        .await;
     }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().expect("no panic while locked")
 }
 
 async fn accept(listener: TcpListener, state: Arc<Mutex<State>>) {
     let mut connections = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
-        connections.spawn(serve(stream, Arc::clone(&state)));
+    while let Ok((stream, peer)) = listener.accept().await {
+        {
+            let mut state = lock(&state);
+            state.latest = peer.port();
+            state.open.insert(peer.port());
+        }
+        connections.spawn(connection(stream, peer.port(), Arc::clone(&state)));
         while connections.try_join_next().is_some() {}
     }
+}
+
+async fn connection(stream: TcpStream, port: u16, state: Arc<Mutex<State>>) {
+    let _ = serve(stream, Arc::clone(&state)).await;
+    lock(&state).open.remove(&port);
 }
 
 /// One connection, kept alive; `None` when it has ended.
@@ -106,7 +138,7 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) -> Option<()> {
     loop {
         let post = read_request(&mut stream).await?;
         let (index, step) = {
-            let mut state = state.lock().expect("no panic while locked");
+            let mut state = lock(&state);
             state.posts.push(post);
             (state.posts.len() - 1, state.script.next())
         };
@@ -118,12 +150,12 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) -> Option<()> {
                 (0, false)
             }
             Step::Answer(answer) => {
-                tokio::time::sleep(answer.delay).await;
+                tokio::time::sleep(rand::random_range(answer.delay.clone())).await;
                 let written = stream.write_all(&answer.bytes()).await.is_ok();
                 (if written { answer.status } else { 0 }, written)
             }
         };
-        let post = &mut state.lock().expect("no panic while locked").posts[index];
+        let post = &mut lock(&state).posts[index];
         (post.status, post.ended) = (status, Some(Instant::now()));
         if !goes_on {
             return None;
