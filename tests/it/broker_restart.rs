@@ -20,7 +20,7 @@ use crate::support::script::answer;
 use crate::support::setup::{EXCHANGE, QUEUE, SQLITE, Setup};
 use crate::support::{eventually, say};
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 /// A broker with one message in a quorum queue that has settled.
 async fn with_a_message() -> Option<(OwnBroker, Vhost)> {

@@ -24,7 +24,7 @@ use crate::support::{eventually, say};
 use store::Kept;
 use trial::{CLIENTS, Trial, owed_of};
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_on_postgres_whenever_the_service_is_killed() {
@@ -55,7 +55,7 @@ async fn lease_ends(pool: &PgPool) -> BTreeMap<Owed, Instant> {
 #[tokio::test]
 async fn a_dead_replicas_work_is_taken_over_when_its_leases_end() {
     let Some(database) = TestDatabase::new().await else { return };
-    let receivers = trial::receivers(Step::Hang).await;
+    let receivers = Receiver::three(Step::Hang).await;
     let setup = Setup::new(database.url()).clients(&CLIENTS, &receivers);
     let setup = setup.delivery("lease = '8s'\ntimeout = '7s'\nlease_margin = '200ms'\n");
     let (mut dies, lives) = (Service::spawn(&setup.config()).await, Service::spawn(&setup.config()).await);
