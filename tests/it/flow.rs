@@ -81,7 +81,7 @@ async fn two_replicas_deliver_every_logout_once() {
     let mut ledger = Ledger::default();
     promised(&mut ledger, &sessions, &CLIENTS);
     ledger.arrive(&posts);
-    assert!(ledger.lost().is_empty() && ledger.unpromised().is_empty());
+    assert_eq!((ledger.lost(), ledger.unpromised()), (vec![], vec![]));
     assert_eq!(ledger.duplicates(), 0);
     all_valid(&replicas[0], &posts).await;
     let mut delivered = Vec::new();
