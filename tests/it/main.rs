@@ -17,7 +17,7 @@ mod crash;
 #[cfg(test)]
 mod deliver;
 #[cfg(test)]
-mod fake_store;
+mod expiry;
 #[cfg(test)]
 mod faulty_store;
 #[cfg(test)]
@@ -27,7 +27,15 @@ mod harness;
 #[cfg(test)]
 mod intake;
 #[cfg(test)]
+mod isolation;
+#[cfg(test)]
+mod map;
+#[cfg(test)]
+mod metrics_listener;
+#[cfg(test)]
 mod python_publisher;
+#[cfg(test)]
+mod readme;
 #[cfg(test)]
 mod store;
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! How does a message get to the broker for sure? Persistent, mandatory, confirmed.
 
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use std::fmt;
+
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeleteOptions};
 use lapin::{BasicProperties, Channel, Confirmation, Connection};
 use tokio::sync::Mutex;
 
@@ -11,7 +13,6 @@ const PERSISTENT: u8 = 2;
 
 /// Publishes on a connection of its own: a broker short of memory stops reading from connections
 /// that publish, and acknowledgements must not wait behind that.
-#[derive(Debug)]
 pub struct Publisher {
     url: String,
     name: String,
@@ -76,6 +77,16 @@ impl Publisher {
         in_time(async { topology::declare_rejected(&self.channel().await?, queue).await }).await
     }
 
+    /// Deletes a queue with what is in it; one that is not there is fine.
+    pub async fn delete_queue(&self, queue: &str) -> Result<(), AmqpError> {
+        in_time(async {
+            let channel = self.channel().await?;
+            channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await?;
+            Ok(())
+        })
+        .await
+    }
+
     /// Closes the connection; the next message opens another.
     pub async fn close(&self) {
         if let Some((connection, _)) = self.link.lock().await.take() {
@@ -97,5 +108,12 @@ impl Publisher {
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
         *link = Some((connection, channel.clone()));
         Ok(channel)
+    }
+}
+
+/// Without the URL, which may hold a password.
+impl fmt::Debug for Publisher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publisher").field("name", &self.name).finish_non_exhaustive()
     }
 }

@@ -1,6 +1,4 @@
 //! Attempts against real servers that answer well, badly, slowly or never.
-#![expect(clippy::unwrap_used, reason = "a test's helpers fail as its body does")]
-
 mod address;
 mod answers;
 mod connections;

@@ -20,6 +20,8 @@ pub(crate) struct Post {
     /// The status it was answered with; 0: not answered.
     pub(crate) status: u16,
     pub(crate) at: Instant,
+    /// When it was answered, or its connection ended; `None`: still open.
+    pub(crate) ended: Option<Instant>,
     pub(crate) request_line: String,
     /// Names in lower case.
     pub(crate) headers: BTreeMap<String, String>,
@@ -146,17 +148,23 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) -> Option<()> {
             state.posts.push(post);
             (state.posts.len() - 1, state.script.next())
         };
-        match step {
-            Step::Close => return None,
+        let (status, goes_on) = match step {
+            Step::Close => (0, false),
+            // Whatever comes, the end too.
             Step::Hang => {
                 let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
-                return None;
+                (0, false)
             }
             Step::Answer(answer) => {
                 tokio::time::sleep(rand::random_range(answer.delay.clone())).await;
-                stream.write_all(&answer.bytes()).await.ok()?;
-                lock(&state).posts[index].status = answer.status;
+                let written = stream.write_all(&answer.bytes()).await.is_ok();
+                (if written { answer.status } else { 0 }, written)
             }
+        };
+        let post = &mut lock(&state).posts[index];
+        (post.status, post.ended) = (status, Some(Instant::now()));
+        if !goes_on {
+            return None;
         }
     }
 }
@@ -173,7 +181,15 @@ async fn read_request(stream: &mut BufReader<TcpStream>) -> Option<Post> {
     let body = String::from_utf8_lossy(&body).into_owned();
     let fields = url::form_urlencoded::parse(body.as_bytes());
     let token = fields.into_iter().find(|(name, _)| name == "logout_token").map(|(_, token)| token.into_owned());
-    Some(Post { token: token.unwrap_or_default(), status: 0, at: Instant::now(), request_line, headers, body })
+    Some(Post {
+        token: token.unwrap_or_default(),
+        status: 0,
+        at: Instant::now(),
+        ended: None,
+        request_line,
+        headers,
+        body,
+    })
 }
 
 /// Without its end; `None` when the connection has ended.

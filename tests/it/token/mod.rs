@@ -1,6 +1,4 @@
 //! Keys from files of every kind, and tokens that an independent library accepts.
-#![expect(clippy::unwrap_used, reason = "a test's helpers fail as its body does")]
-
 mod cli;
 mod files;
 mod reload;
