@@ -55,6 +55,12 @@ impl Receiver {
         receiver
     }
 
+    /// Three of them, alike.
+    pub(crate) async fn three(script: impl Into<Script>) -> [Self; 3] {
+        let script = script.into();
+        [Self::start(script.clone()).await, Self::start(script.clone()).await, Self::start(script).await]
+    }
+
     /// Its back-channel logout URI.
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}/backchannel-logout", self.port)
