@@ -18,12 +18,7 @@ use crate::support::setup::{EXCHANGE, ISSUER, QUEUE, SQLITE, Setup};
 use crate::support::{eventually, say};
 
 const CLIENTS: [&str; 3] = ["shop", "forum", "wiki"];
-const SOON: Duration = Duration::from_secs(60);
-
-async fn receivers(script: impl Into<Script>) -> [Receiver; 3] {
-    let script = script.into();
-    [Receiver::start(script.clone()).await, Receiver::start(script.clone()).await, Receiver::start(script).await]
-}
+const SOON: Duration = Duration::from_mins(1);
 
 fn posts(receivers: &[Receiver]) -> Vec<Post> {
     receivers.iter().flat_map(Receiver::posts).collect()
@@ -61,7 +56,7 @@ fn promised(ledger: &mut Ledger, sessions: &[String], clients: &[&str]) {
 #[tokio::test]
 async fn two_replicas_deliver_every_logout_once() {
     let (Some(database), Some(vhost)) = (TestDatabase::new().await, Vhost::new().await) else { return };
-    let receivers = receivers(answer(200)).await;
+    let receivers = Receiver::three(answer(200)).await;
     let setup = Setup::new(database.url()).amqp(&vhost).clients(&CLIENTS, &receivers);
     let replicas = [Service::spawn(&setup.config()).await, Service::spawn(&setup.config()).await];
     let both = Some(Depth { ready: 0, consumers: 2 });
@@ -86,7 +81,7 @@ async fn two_replicas_deliver_every_logout_once() {
     let mut ledger = Ledger::default();
     promised(&mut ledger, &sessions, &CLIENTS);
     ledger.arrive(&posts);
-    assert!(ledger.lost().is_empty() && ledger.unpromised().is_empty());
+    assert_eq!((ledger.lost(), ledger.unpromised()), (vec![], vec![]));
     assert_eq!(ledger.duplicates(), 0);
     all_valid(&replicas[0], &posts).await;
     let mut delivered = Vec::new();
@@ -101,7 +96,7 @@ async fn two_replicas_deliver_every_logout_once() {
 #[tokio::test]
 async fn a_thousand_waiting_messages_take_at_most_twenty_transactions() {
     let (Some(database), Some(vhost)) = (TestDatabase::new().await, Vhost::new().await) else { return };
-    let receivers = receivers(answer(200)).await;
+    let receivers = Receiver::three(answer(200)).await;
     let setup = Setup::new(database.url()).amqp(&vhost).clients(&CLIENTS, &receivers);
     let mut service = Service::spawn(&setup.config()).await;
     let queue = async || vhost.depth(QUEUE).await.filter(|depth| depth.consumers == 1).map(drop);
@@ -169,7 +164,7 @@ async fn a_client_failing_twice_gets_three_attempts_on_postgres() {
 
 #[tokio::test]
 async fn a_caller_who_waits_is_told_when_all_is_settled() {
-    let receivers = receivers(answer(204).after(Duration::from_millis(50))).await;
+    let receivers = Receiver::three(answer(204).after(Duration::from_millis(50))).await;
     let service = Service::spawn(&Setup::new(SQLITE).clients(&CLIENTS, &receivers).config()).await;
     let sessions = sessions(2);
     service.submit(&openings(&sessions, &CLIENTS).collect::<Vec<_>>()).await;

@@ -23,6 +23,10 @@ mod faulty_store;
 #[cfg(test)]
 mod flow;
 #[cfg(test)]
+mod fresh_tokens;
+#[cfg(test)]
+mod guard;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod intake;
@@ -36,6 +40,10 @@ mod metrics_listener;
 mod python_publisher;
 #[cfg(test)]
 mod readme;
+#[cfg(test)]
+mod rejected;
+#[cfg(test)]
+mod secrets;
 #[cfg(test)]
 mod store;
 #[cfg(test)]

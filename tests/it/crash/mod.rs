@@ -6,7 +6,7 @@
 mod store;
 mod trial;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sqlx::PgPool;
@@ -24,7 +24,7 @@ use crate::support::{eventually, say};
 use store::Kept;
 use trial::{CLIENTS, Trial, owed_of};
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_on_postgres_whenever_the_service_is_killed() {
@@ -36,6 +36,9 @@ async fn nothing_is_lost_on_postgres_whenever_the_service_is_killed() {
 async fn nothing_is_lost_on_sqlite_whenever_the_service_is_killed() {
     Trial::start(Kept::Sqlite, None).await.run().await;
 }
+
+/// Logouts that keep the surviving replica busy: so many that its lanes ask the table for more.
+const BUSY: usize = 12;
 
 /// When the lease of each pending delivery ends, at the earliest.
 async fn lease_ends(pool: &PgPool) -> BTreeMap<Owed, Instant> {
@@ -55,13 +58,14 @@ async fn lease_ends(pool: &PgPool) -> BTreeMap<Owed, Instant> {
 #[tokio::test]
 async fn a_dead_replicas_work_is_taken_over_when_its_leases_end() {
     let Some(database) = TestDatabase::new().await else { return };
-    let receivers = trial::receivers(Step::Hang).await;
+    let receivers = Receiver::three(Step::Hang).await;
     let setup = Setup::new(database.url()).clients(&CLIENTS, &receivers);
     let setup = setup.delivery("lease = '8s'\ntimeout = '7s'\nlease_margin = '200ms'\n");
     let (mut dies, lives) = (Service::spawn(&setup.config()).await, Service::spawn(&setup.config()).await);
-    let sessions = sessions(3);
+    let sessions = sessions(2 + BUSY);
+    let ended: Vec<_> = sessions.iter().map(|session| logout(session)).collect();
     dies.submit(&openings(&sessions, &CLIENTS).collect::<Vec<_>>()).await;
-    dies.submit(&sessions[1..].iter().map(|session| logout(session)).collect::<Vec<_>>()).await;
+    dies.submit(&ended[..2]).await;
     let six = async || (receivers.iter().map(Receiver::count).sum::<usize>() == 6).then_some(());
     eventually("six are in flight", SOON, six).await;
 
@@ -72,29 +76,28 @@ async fn a_dead_replicas_work_is_taken_over_when_its_leases_end() {
         receiver.drained().await;
         receiver.becomes(answer(200));
     }
-    lives.submit(&[logout(&sessions[0])]).await;
-    for count in [3, 9] {
+    lives.submit(&ended[2..]).await;
+    for sessions in [BUSY, BUSY + 2] {
+        let count = sessions * CLIENTS.len();
         let delivered = async || (lives.deliveries("delivered").await.len() == count).then_some(());
         eventually(&format!("the other replica delivered {count}"), SOON, delivered).await;
     }
 
-    let first_end = ends.values().min().expect("six");
+    let posts = receivers.iter().flat_map(Receiver::posts).filter(|post| post.status == 200);
+    let arrived: BTreeMap<Owed, Instant> = posts.map(|post| (owed_of(&post), post.at)).collect();
+    let requests: usize = receivers.iter().map(Receiver::count).sum();
+    assert_eq!((arrived.len(), requests), ((2 + BUSY) * 3, 6 + (2 + BUSY) * 3), "one more attempt for each of the six");
+    let first_end = *ends.values().min().expect("six");
     let mut late = Duration::ZERO;
-    let mut arrived = BTreeSet::new();
-    for post in receivers.iter().flat_map(Receiver::posts).filter(|post| post.status == 200) {
-        let owed = owed_of(&post);
+    for (owed, at) in arrived {
         match ends.get(&owed) {
-            None => assert!(post.at < *first_end, "the other replica was at work while the leases lived"),
+            None => assert!(at < first_end, "the other replica was at work while the leases lived"),
             Some(end) => {
-                assert!(post.at >= *end, "{owed:?} was tried {:?} before its lease ended", *end - post.at);
-                late = late.max(post.at - *end);
+                assert!(at >= *end, "{owed:?} was tried {:?} before its lease ended", *end - at);
+                late = late.max(at - *end);
             }
         }
-        assert!(arrived.insert(owed), "one attempt each");
     }
-    assert_eq!(arrived.len(), 9);
     assert!(late < Duration::from_secs(10), "taken over {late:?} after the lease");
-    let delivered = lives.metrics().await.sum("signoff_deliveries_total", r#"result="delivered""#);
-    assert!((delivered - 9.0).abs() < 0.5);
     say(&format!("six deliveries taken over, the last {late:?} after its lease ended"));
 }

@@ -18,7 +18,7 @@ use crate::support::process::Service;
 use crate::support::publisher::Publisher;
 use crate::support::rabbitmq::Vhost;
 use crate::support::receiver::{Post, Receiver};
-use crate::support::script::{Script, answer};
+use crate::support::script::answer;
 use crate::support::setup::{EXCHANGE, QUEUE, Setup};
 use crate::support::{eventually, say, setting};
 
@@ -32,7 +32,7 @@ const HELD: usize = 12;
 /// Deliveries owed and not arrived at which the feeders pause, so that intake and delivery are
 /// both at work whenever a kill comes.
 const BACKLOG: usize = 60;
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 /// One program, its receivers, and the book of what it promised.
 pub(super) struct Trial {
@@ -59,11 +59,6 @@ struct Book {
     promised: Arc<Mutex<usize>>,
 }
 
-pub(super) async fn receivers(script: impl Into<Script>) -> [Receiver; 3] {
-    let script = script.into();
-    [Receiver::start(script.clone()).await, Receiver::start(script.clone()).await, Receiver::start(script).await]
-}
-
 pub(super) fn owed_of(post: &Post) -> Owed {
     let token = Token::read(&post.token);
     (token.aud, token.sid.expect("a sid"))
@@ -74,7 +69,7 @@ impl Trial {
         let seed = setting("SIGNOFF_TEST_SEED").map_or_else(rand::random, |seed| seed.parse().expect("a number"));
         say(&format!("SIGNOFF_TEST_SEED={seed}"));
         let slow = answer(200).after_some(Duration::from_millis(10)..=Duration::from_millis(60));
-        let receivers = receivers(slow).await;
+        let receivers = Receiver::three(slow).await;
         let setup = Setup::new(kept.url()).clients(&CLIENTS, &receivers).delivery(&format!(
             "lease = '4s'\ntimeout = '3s'\nlease_margin = '200ms'\nin_flight = {HELD}\nqueue = {HELD}\n\
              in_flight_per_client = 4\nqueue_per_client = 4\n"

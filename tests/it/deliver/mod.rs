@@ -4,8 +4,8 @@ mod answers;
 mod connections;
 mod plain;
 mod request;
-mod server;
-mod tls;
+pub(crate) mod server;
+pub(crate) mod tls;
 
 use std::path::PathBuf;
 use std::sync::Arc;

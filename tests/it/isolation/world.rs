@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
-use signoff::token::generate;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
@@ -15,6 +13,7 @@ use crate::support::postgres::TestDatabase;
 use crate::support::process::Service;
 use crate::support::receiver::{Post, Receiver};
 use crate::support::script::Script;
+use crate::support::setup::{ISSUER, Setup};
 
 /// Where the service keeps its rows.
 #[derive(Debug)]
@@ -30,6 +29,8 @@ pub(crate) struct World {
     service: Service,
     kept: Kept,
     events: usize,
+    /// Holds the key.
+    _setup: Setup,
 }
 
 /// Unsettled rows of one client.
@@ -60,19 +61,16 @@ impl World {
         for script in scripts {
             clients.push(Receiver::start(script).await);
         }
-        let config = configuration(&kept, delivery, &clients);
-        let key = generate::generate(Algorithm::ES256, 0).expect("a key").to_string();
-        let directory = tempfile::tempdir().expect("a directory");
-        let file = directory.path().join("key.pem");
-        std::fs::write(&file, key).expect("to write a key");
-        let service = Service::spawn(&config.replace("KEY", &file.display().to_string())).await;
-        Self { clients, service, kept, events: 0 }
+        let named = |setup: Setup, (client, receiver): (usize, &Receiver)| setup.client(&name(client), &receiver.url());
+        let setup = clients.iter().enumerate().fold(Setup::new(&kept.url()), named).delivery(delivery);
+        let service = Service::spawn(&setup.config()).await;
+        Self { clients, service, kept, events: 0, _setup: setup }
     }
 
     /// Opens these provider sessions at these clients, and ends them again: one logout each.
     pub(crate) async fn logouts(&mut self, sessions: &[String], clients: &[usize]) {
         let open = |session: &String| {
-            let of = |client| json!({"session_id": session, "subject": "ann", "client_id": format!("client-{client}")});
+            let of = |client| json!({"session_id": session, "subject": "ann", "client_id": name(*client)});
             clients.iter().map(of).collect::<Vec<_>>()
         };
         let opened: Vec<_> = sessions.iter().flat_map(open).collect();
@@ -84,7 +82,7 @@ impl World {
         let first = self.events;
         self.events += data.len();
         let event = |(index, data): (usize, Value)| {
-            json!({"specversion": "1.0", "id": format!("event-{}", first + index), "source": "https://idp.example",
+            json!({"specversion": "1.0", "id": format!("event-{}", first + index), "source": ISSUER,
                    "type": kind, "data": data})
         };
         let body: Vec<_> = data.into_iter().enumerate().map(event).collect();
@@ -101,7 +99,7 @@ impl World {
 
     /// What the table holds for a client.
     pub(crate) async fn rows(&self, client: usize) -> Rows {
-        let name = format!("client-{client}");
+        let name = name(client);
         let count = "SELECT count(*), count(d.lease) FROM deliveries d JOIN clients c ON c.id = d.client
                      WHERE d.state = 0 AND c.client_id = $1";
         let (pending, leased) = match &self.kept {
@@ -124,19 +122,8 @@ impl World {
     }
 }
 
-fn configuration(kept: &Kept, delivery: &str, clients: &[Receiver]) -> String {
-    let table = |(client, receiver): (usize, &Receiver)| {
-        format!("[clients.client-{client}]\nissuer = 'main'\nbackchannel_logout_uri = '{}'\n", receiver.url())
-    };
-    let clients: String = clients.iter().enumerate().map(table).collect();
-    format!(
-        "[store]\nurl = '{}'\n\
-         [issuers.main]\nissuer = 'https://idp.example'\ndefault_alg = 'ES256'\n\
-         [issuers.main.keys.k]\nfile = 'KEY'\n\
-         {clients}\
-         [delivery]\nallow_http = true\nallow_networks = ['127.0.0.0/8']\n{delivery}",
-        kept.url()
-    )
+fn name(client: usize) -> String {
+    format!("client-{client}")
 }
 
 /// When the requests ended that are over, answered or given up, in this order.

@@ -13,6 +13,7 @@ pub(crate) mod own_broker;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod publisher;
+pub(crate) mod provider;
 pub(crate) mod rabbitmq;
 pub(crate) mod receiver;
 pub(crate) mod script;

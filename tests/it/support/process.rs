@@ -75,6 +75,11 @@ impl Service {
         self.child.term();
     }
 
+    /// Asks it to read its files again.
+    pub(crate) fn hang_up(&self) {
+        self.child.hang_up();
+    }
+
     /// Waits until it has ended by itself.
     pub(crate) async fn wait(&mut self, within: Duration) -> ExitStatus {
         self.child.wait(within).await

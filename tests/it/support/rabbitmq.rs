@@ -116,6 +116,19 @@ impl Vhost {
         url.into()
     }
 
+    /// The same for a user of its own, with this password.
+    pub(crate) async fn url_of_user(&self, password: &str) -> String {
+        let name = &self.name;
+        self.broker
+            .must(Method::PUT, &format!("users/{name}"), Some(json!({ "password": password, "tags": "" })))
+            .await;
+        let all = json!({ "configure": ".*", "write": ".*", "read": ".*" });
+        self.broker.must(Method::PUT, &format!("permissions/{name}/{name}"), Some(all)).await;
+        let mut url = Url::parse(&self.url()).expect("our own URL");
+        url.set_username(name).and_then(|()| url.set_password(Some(password))).expect("a URL with a host");
+        url.into()
+    }
+
     /// A connection and a channel in confirm mode, for what is not below.
     pub(crate) async fn connect(&self) -> (Connection, Channel) {
         let properties = ConnectionProperties::default().with_connection_name("test".into());
@@ -226,8 +239,11 @@ impl Vhost {
 
 impl Drop for Vhost {
     fn drop(&mut self) {
-        let (broker, path) = (self.broker.clone(), format!("vhosts/{}", self.name));
-        clean_up(async move { broker.ask(Method::DELETE, &path, None).await.map(drop) });
+        let (broker, name) = (self.broker.clone(), self.name.clone());
+        clean_up(async move {
+            broker.ask(Method::DELETE, &format!("users/{name}"), None).await?;
+            broker.ask(Method::DELETE, &format!("vhosts/{name}"), None).await.map(drop)
+        });
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::script::{Script, Step};
-use super::{eventually, free_port};
+use super::{eventually, free_port, script};
 
 /// One request as it arrived.
 #[derive(Debug, Clone)]
@@ -53,6 +53,12 @@ impl Receiver {
         let mut receiver = Self { port: free_port(), state: Arc::new(Mutex::new(state)), listening: JoinSet::new() };
         receiver.up().await;
         receiver
+    }
+
+    /// Three of them, alike.
+    pub(crate) async fn three(script: impl Into<Script>) -> [Self; 3] {
+        let script = script.into();
+        [Self::start(script.clone()).await, Self::start(script.clone()).await, Self::start(script).await]
     }
 
     /// Its back-channel logout URI.
@@ -139,10 +145,16 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) -> Option<()> {
         let post = read_request(&mut stream).await?;
         let (index, step) = {
             let mut state = lock(&state);
+            let body = post.body.clone();
             state.posts.push(post);
-            (state.posts.len() - 1, state.script.next())
+            let step = match state.script.next() {
+                Step::Echo(status) => Step::Answer(script::answer(status).body(&body)),
+                step => step,
+            };
+            (state.posts.len() - 1, step)
         };
         let (status, goes_on) = match step {
+            Step::Echo(_) => unreachable!("an echo has become an answer"),
             Step::Close => (0, false),
             // Whatever comes, the end too.
             Step::Hang => {

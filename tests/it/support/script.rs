@@ -9,6 +9,8 @@ use std::time::Duration;
 pub(crate) enum Step {
     /// An answer, after a while.
     Answer(Answer),
+    /// This status, and the request's own body.
+    Echo(u16),
     /// Read, and never answered.
     Hang,
     /// Read, and the connection is closed.

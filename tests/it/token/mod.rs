@@ -1,6 +1,6 @@
 //! Keys from files of every kind, and tokens that an independent library accepts.
 mod cli;
-mod files;
+pub(crate) mod files;
 mod reload;
 
 use std::path::Path;
