@@ -11,9 +11,13 @@ mod architecture;
 #[cfg(test)]
 mod broker_restart;
 #[cfg(test)]
+mod cli;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod deliver;
+#[cfg(test)]
+mod demo;
 #[cfg(test)]
 mod fake_store;
 #[cfg(test)]

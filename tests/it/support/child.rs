@@ -24,9 +24,14 @@ impl Owned {
 
     /// Asks it to stop.
     pub(crate) fn term(&self) {
+        self.signal("TERM");
+    }
+
+    /// `INT` is Ctrl-C.
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         // The shell's own kill: /bin/kill is not on every machine.
-        let status = Command::new("sh").args(["-c", "kill -s TERM \"$1\"", "sh", &pid]).status().expect("sh");
+        let status = Command::new("sh").args(["-c", "kill -s \"$1\" \"$2\"", "sh", name, &pid]).status().expect("sh");
         assert!(status.success(), "no process {pid}");
     }
 
