@@ -19,11 +19,6 @@ impl Whose {
             None => Ok(only(given.config()?.issuers)?.name),
         }
     }
-
-    /// Its short name where one was given.
-    pub(super) fn named(self) -> Option<String> {
-        self.issuer
-    }
 }
 
 /// The issuer's URL: what `named` is, or belongs to.

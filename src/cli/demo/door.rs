@@ -38,7 +38,8 @@ impl Door {
     pub(super) async fn amqp(url: &str, queue: String) -> anyhow::Result<Self> {
         let place = Url::parse(url).ok();
         let host = place.as_ref().and_then(Url::host_str).unwrap_or("the broker");
-        let broker = format!("{host}:{}", place.as_ref().and_then(Url::port).unwrap_or(5672));
+        let usual = if url.starts_with("amqps:") { 5671 } else { 5672 };
+        let broker = format!("{host}:{}", place.as_ref().and_then(Url::port).unwrap_or(usual));
         let publisher = Publisher::connect(url, "signoff demo").await;
         let publisher = publisher.with_context(|| format!("RabbitMQ at {broker} is not reached; check --amqp"))?;
         Ok(Self::Amqp { publisher: Box::new(publisher), queue, broker })
