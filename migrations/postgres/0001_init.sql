@@ -33,7 +33,9 @@ CREATE TABLE provider_sessions (
 
 -- sid is '' where the client saw none: it is part of the key.
 -- held: a logout covered it and it was left alone; a later logout may want it.
+-- id: what a page of sessions ends with; a cursor of the key would tell session ids.
 CREATE TABLE sessions (
+  id bigint GENERATED ALWAYS AS IDENTITY,
   issuer int NOT NULL,
   session_id text COLLATE "C" NOT NULL,
   client int NOT NULL,
@@ -47,7 +49,7 @@ CREATE TABLE sessions (
   PRIMARY KEY (issuer, session_id, client, sid)
 ) WITH (fillfactor = 85);
 CREATE INDEX sessions_subject ON sessions (issuer, subject);
-CREATE INDEX sessions_client ON sessions (client);
+CREATE INDEX sessions_client ON sessions (client, id);
 CREATE INDEX sessions_expires ON sessions (expires_at);
 
 -- A closing may arrive before the opening it closes.

@@ -34,7 +34,9 @@ CREATE TABLE provider_sessions (
 
 -- sid is '' where the client saw none: it is part of the key.
 -- held: a logout covered it and it was left alone; a later logout may want it.
+-- id: what a page of sessions ends with; a cursor of the key would tell session ids.
 CREATE TABLE sessions (
+  id integer PRIMARY KEY,
   issuer integer NOT NULL,
   session_id text NOT NULL,
   client integer NOT NULL,
@@ -45,7 +47,7 @@ CREATE TABLE sessions (
   expires_at integer NOT NULL,
   offline boolean NOT NULL DEFAULT 0,
   held boolean NOT NULL DEFAULT 0,
-  PRIMARY KEY (issuer, session_id, client, sid)
+  UNIQUE (issuer, session_id, client, sid)
 );
 CREATE INDEX sessions_subject ON sessions (issuer, subject);
 CREATE INDEX sessions_client ON sessions (client);

@@ -12,6 +12,7 @@ mod http;
 mod issuers;
 mod keys;
 mod log;
+mod metrics;
 mod mistake;
 mod place;
 mod reader;
@@ -58,6 +59,8 @@ pub struct Config {
     pub retry: retry::Schedule,
     /// `[tokens]`.
     pub tokens: token::Settings,
+    /// `[metrics]`.
+    pub metrics: admin::Scrape,
     /// `[log]`.
     pub log: telemetry::Settings,
     /// What is allowed and dangerous; logged at the start.
@@ -116,6 +119,7 @@ impl Config {
             dispatch,
             retry,
             tokens: root.within("tokens", delivery::read_tokens),
+            metrics: root.within("metrics", metrics::read),
             log: root.within("log", log::read),
             warnings: Vec::new(),
         };

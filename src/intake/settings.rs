@@ -5,7 +5,7 @@ use std::time::Duration;
 pub use crate::format::Format;
 
 /// One AMQP intake: `[amqp.<name>]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Amqp {
     /// The table's name; the `intake` label.
     pub name: String,
@@ -37,6 +37,16 @@ pub struct Amqp {
     pub stuck_after: Duration,
 }
 
+/// Without the URL, which may hold a password.
+impl std::fmt::Debug for Amqp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("Amqp");
+        shown.field("name", &self.name).field("queue", &self.queue).field("exchange", &self.exchange);
+        shown.field("rejected_queue", &self.rejected_queue).field("issuers", &self.issuers);
+        shown.finish_non_exhaustive()
+    }
+}
+
 impl Default for Amqp {
     fn default() -> Self {
         Self {
@@ -55,5 +65,17 @@ impl Default for Amqp {
             batch: 500,
             stuck_after: Duration::from_secs(15),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_sees_the_password() {
+        let amqp = Amqp { url: "amqp://user:hidden@broker/%2f".into(), ..Amqp::default() };
+        let shown = format!("{amqp:?}");
+        assert!(shown.contains("signoff.events") && !shown.contains("hidden"), "{shown}");
     }
 }

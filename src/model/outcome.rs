@@ -56,7 +56,7 @@ impl Outcome {
     /// The number stored for it.
     #[must_use]
     pub fn code(self) -> i16 {
-        Self::ALL.iter().position(|o| *o == self).map_or(0, |i| i as i16)
+        Self::ALL.iter().position(|o| *o == self).and_then(|place| i16::try_from(place).ok()).unwrap_or_default()
     }
 
     /// The outcome of this number.

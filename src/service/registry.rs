@@ -59,7 +59,7 @@ impl Registered {
         let stored = store.clients().await?;
         let stored = stored.into_iter().filter(|record| !self.file_keys.contains(&record.key)).filter_map(|record| {
             let metadata = ClientMetadata::from_stored(&record.metadata).inspect_err(|errors| {
-                tracing::error!(client_id = record.client_id, ?errors, "a stored client is unreadable")
+                tracing::error!(client_id = record.client_id, ?errors, "a stored client is unreadable");
             });
             metadata.ok().map(|metadata| Arc::new(metadata.into_client(record.key, record.issuer)))
         });
@@ -82,10 +82,9 @@ impl Registered {
 }
 
 /// Checks what the API is given, as the file's clients are checked.
-pub(super) fn validator(config: &Config, registered: &Registered) -> Validate {
+pub(super) fn validator(config: &Config) -> Validate {
     let allow_http = config.delivery.allow_http;
     let longest = config.dispatch.lease.saturating_sub(config.dispatch.lease_margin);
-    let _ = registered;
     Arc::new(move |value: &Value, _issuer: &Issuer| {
         let rules = Rules {
             client_id: IdFrom::Document,
@@ -94,10 +93,8 @@ pub(super) fn validator(config: &Config, registered: &Registered) -> Validate {
             algs: None,
             longest_timeout: Some(longest),
         };
-        let wrong = |error: crate::model::registration::FieldError| InvalidMember {
-            path: error.field.to_string(),
-            detail: error.message,
-        };
+        let wrong =
+            |error: crate::model::registration::FieldError| InvalidMember { path: error.field, detail: error.message };
         let metadata = validate(value, &rules).map_err(|errors| errors.into_iter().map(wrong).collect::<Vec<_>>())?;
         serde_json::to_value(&metadata)
             .map_err(|error| vec![InvalidMember { path: String::new(), detail: error.to_string() }])

@@ -1,36 +1,12 @@
-//! Where does a page start and end? Cursors, and one row more than asked for.
-
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+//! Where does a page start and end? Below the last row's number, and one row more than asked for.
 
 use super::StoreError;
-use super::rows::{SessionRow, code};
+use super::rows::code;
 use super::views::{Page, PageOf};
 use crate::model::SkipReason;
 
 /// Deliveries shown with one logout.
 pub(super) const DETAIL: i64 = 1000;
-
-/// The last session of a page: (issuer, session id, client, sid).
-pub(super) struct SessionCursor(pub(super) i32, pub(super) String, pub(super) i32, pub(super) String);
-
-impl SessionCursor {
-    pub(super) fn of(row: &SessionRow) -> Self {
-        Self(row.issuer, row.session_id.clone(), row.client, row.sid.clone())
-    }
-
-    pub(super) fn text(&self) -> String {
-        let parts = serde_json::json!([self.0, self.1, self.2, self.3]);
-        URL_SAFE_NO_PAD.encode(parts.to_string())
-    }
-
-    pub(super) fn parse(text: &str) -> Result<Self, StoreError> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|error| bad(error.into()))?;
-        let (issuer, session_id, client, sid) =
-            serde_json::from_slice(&bytes).map_err(|error: serde_json::Error| bad(error.into()))?;
-        Ok(Self(issuer, session_id, client, sid))
-    }
-}
 
 fn bad(error: anyhow::Error) -> StoreError {
     StoreError::Poison(error.context("this is not a cursor of ours"))

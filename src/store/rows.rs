@@ -99,6 +99,7 @@ impl SessionRow {
 
 #[derive(Debug, FromRow)]
 pub(super) struct SessionViewRow {
+    pub(super) id: i64,
     #[sqlx(flatten)]
     pub(super) session: SessionRow,
     pub(super) client_name: String,

@@ -194,7 +194,7 @@ async fn what_it_cannot_start_with_is_said() {
 async fn ctrl_c_in_the_middle_leaves_nothing_behind() {
     let mut demo = Demo::start(&[]);
     demo.prints("alice signs out").await;
-    demo.child.signal("INT");
+    demo.child.interrupt();
     assert_eq!(demo.ended().await, Some(1), "{}", demo.printed());
 }
 
@@ -235,7 +235,7 @@ async fn it_stays_up_and_every_address_it_prints_opens() {
     assert_eq!((status, page.contains("bob is signed in")), (200, true), "{page}");
 
     bobs_cookie_works_until_the_printed_command_signs_him_out(&printed, &bob).await;
-    demo.child.signal("INT");
+    demo.child.interrupt();
     assert_eq!(demo.ended().await, Some(0), "{}", demo.printed());
 }
 

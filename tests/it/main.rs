@@ -15,19 +15,39 @@ mod cli;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod crash;
+#[cfg(test)]
 mod deliver;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
-mod fake_store;
+mod expiry;
 #[cfg(test)]
 mod faulty_store;
+#[cfg(test)]
+mod flow;
+#[cfg(test)]
+mod fresh_tokens;
+#[cfg(test)]
+mod guard;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod intake;
 #[cfg(test)]
+mod isolation;
+#[cfg(test)]
+mod map;
+#[cfg(test)]
+mod metrics_listener;
+#[cfg(test)]
 mod python_publisher;
+#[cfg(test)]
+mod readme;
+#[cfg(test)]
+mod rejected;
+#[cfg(test)]
+mod secrets;
 #[cfg(test)]
 mod store;
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! How does a message get to the broker for sure? Persistent, mandatory, confirmed.
 
+use std::fmt;
+
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeleteOptions};
 use lapin::{BasicProperties, Channel, Confirmation, Connection};
 use tokio::sync::Mutex;
@@ -11,7 +13,6 @@ const PERSISTENT: u8 = 2;
 
 /// Publishes on a connection of its own: a broker short of memory stops reading from connections
 /// that publish, and acknowledgements must not wait behind that.
-#[derive(Debug)]
 pub struct Publisher {
     url: String,
     name: String,
@@ -107,5 +108,12 @@ impl Publisher {
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
         *link = Some((connection, channel.clone()));
         Ok(channel)
+    }
+}
+
+/// Without the URL, which may hold a password.
+impl fmt::Debug for Publisher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publisher").field("name", &self.name).finish_non_exhaustive()
     }
 }

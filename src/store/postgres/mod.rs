@@ -19,8 +19,8 @@ use super::intern::Interned;
 use super::probe::Probe;
 use super::record::{Input, give_back};
 use super::views::{
-    ClientRecord, DeliveryDetail, DeliveryFilter, DeliveryView, LogoutDetail, LogoutFilter, LogoutView, Page, PageOf,
-    SessionFilter, SessionView,
+    ClientRecord, Counts, DeliveryDetail, DeliveryFilter, DeliveryView, ExpiredSession, LogoutDetail, LogoutFilter,
+    LogoutView, Page, PageOf, SessionFilter, SessionView,
 };
 use super::{
     Backlog, DueLane, Options, Outbox, Planner, Recorded, Registry, Retention, Rooms, Settled, Settlement, StoreError,
@@ -74,18 +74,33 @@ impl PostgresStore {
 
 /// By SQLSTATE class: what cannot succeed is poison, what may is unavailable.
 fn failed(error: sqlx::Error) -> StoreError {
-    let class = error.as_database_error().and_then(|db| db.code()).map(|code| code.chars().take(2).collect::<String>());
+    let class = error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code)
+        .map(|code| code.chars().take(2).collect::<String>());
     match (class.as_deref(), &error) {
-        (Some("21" | "22" | "23" | "54"), _) => StoreError::Poison(error.into()),
-        (Some("08" | "25" | "40" | "53" | "55" | "57" | "58"), _) => StoreError::Unavailable(error.into()),
-        (Some(_), _) => StoreError::Internal(error.into()),
         // Text that cannot be sent at all never reaches the server.
-        (None, sqlx::Error::Encode(_)) => StoreError::Poison(error.into()),
+        (Some("21" | "22" | "23" | "54"), _) | (None, sqlx::Error::Encode(_)) => StoreError::Poison(refused(&error)),
+        (Some("08" | "25" | "40" | "53" | "55" | "57" | "58"), _) => StoreError::Unavailable(said(&error)),
+        (Some(_), _) => StoreError::Internal(said(&error)),
         (None, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::RowNotFound) => {
             StoreError::Internal(error.into())
         }
         (None, _) => StoreError::Unavailable(error.into()),
     }
+}
+
+/// The server's message alone: its details, which `Debug` prints, quote rows.
+fn said(error: &sqlx::Error) -> anyhow::Error {
+    anyhow::anyhow!("{error}")
+}
+
+/// Why data is refused, without the message: it may quote the data.
+fn refused(error: &sqlx::Error) -> anyhow::Error {
+    let db = error.as_database_error();
+    let code = db.and_then(sqlx::error::DatabaseError::code).unwrap_or_default();
+    let constraint = db.and_then(sqlx::error::DatabaseError::constraint).unwrap_or("none");
+    anyhow::anyhow!("SQLSTATE {code:?}, constraint {constraint}")
 }
 
 #[async_trait]
@@ -110,9 +125,9 @@ impl Outbox for PostgresStore {
             lease: (LeaseId(rand::random::<i64>() & i64::MAX), lease),
         };
         let tx = self.pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(failed)?;
-        let mut tx = record::Tx { tx, probe: self.probe.clone(), offset: self.options.clock_offset };
+        let mut tx = record::Tx { inner: tx, probe: self.probe.clone(), offset: self.options.clock_offset };
         let recorded = super::record::record(&mut tx, &input).await?;
-        if let Err(error) = tx.tx.commit().await {
+        if let Err(error) = tx.inner.commit().await {
             give_back(rooms, recorded.leased.iter().map(|row| row.delivery.client));
             return Err(failed(error));
         }
@@ -218,12 +233,20 @@ impl Registry for PostgresStore {
         read::sessions(&self.pool, filter, page).await
     }
 
+    async fn expired_sessions(&self, issuer: IssuerKey, limit: u32) -> Result<Vec<ExpiredSession>, StoreError> {
+        read::expired_sessions(&self.pool, issuer, limit, self.clock_now().await?).await
+    }
+
     async fn logouts(&self, filter: &LogoutFilter, page: &Page) -> Result<PageOf<LogoutView>, StoreError> {
         read::logouts(&self.pool, filter, page).await
     }
 
     async fn logout(&self, id: LogoutId) -> Result<Option<LogoutDetail>, StoreError> {
         read::logout(&self.pool, id).await
+    }
+
+    async fn logout_counts(&self, ids: &[LogoutId]) -> Result<Vec<(LogoutId, Counts)>, StoreError> {
+        read::logout_counts(&self.pool, ids).await
     }
 
     async fn deliveries(&self, filter: &DeliveryFilter, page: &Page) -> Result<PageOf<DeliveryView>, StoreError> {

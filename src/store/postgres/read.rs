@@ -2,15 +2,17 @@
 
 use sqlx::postgres::PgPool;
 use sqlx::{Postgres, QueryBuilder};
+use time::OffsetDateTime;
 
 use super::failed;
 use crate::model::{AbandonReason, DeliveryId, IssuerKey, LogoutId, Outcome};
 use crate::store::StoreError;
-use crate::store::page::{self, SessionCursor};
+use crate::store::at::At;
+use crate::store::page;
 use crate::store::rows::{self, AttemptRow, CountRow, DeliveryRow, LogoutRow, SessionViewRow, code, scope, state};
 use crate::store::views::{
-    DeliveryDetail, DeliveryFilter, DeliveryView, LogoutDetail, LogoutFilter, LogoutView, Page, PageOf, SessionFilter,
-    SessionView,
+    Counts, DeliveryDetail, DeliveryFilter, DeliveryView, ExpiredSession, LogoutDetail, LogoutFilter, LogoutView, Page,
+    PageOf, SessionFilter, SessionView,
 };
 
 const LOGOUT: &str =
@@ -64,8 +66,8 @@ pub(super) async fn sessions(
     page: &Page,
 ) -> Result<PageOf<SessionView>, StoreError> {
     let mut query = Query::new(
-        "SELECT o.issuer, o.session_id, o.client, o.sid, o.sub, o.subject, o.opened_at, o.expires_at, o.offline, o.held,
-                c.client_id AS client_name
+        "SELECT o.id, o.issuer, o.session_id, o.client, o.sid, o.sub, o.subject, o.opened_at, o.expires_at, o.offline,
+                o.held, c.client_id AS client_name
          FROM sessions o JOIN clients c ON c.id = o.client WHERE true",
     );
     push_issuers(&mut query, "o.issuer", filter.issuer, filter.visible.as_deref());
@@ -78,14 +80,38 @@ pub(super) async fn sessions(
     if let Some(client) = filter.client {
         query.push(" AND o.client = ").push_bind(client.0);
     }
-    if let Some(after) = &page.after {
-        let after = SessionCursor::parse(after)?;
-        query.push(" AND (o.issuer, o.session_id, o.client, o.sid) > (").push_bind(after.0).push(", ");
-        query.push_bind(after.1).push(", ").push_bind(after.2).push(", ").push_bind(after.3).push(")");
+    if let Some(after) = page::before_id(page)? {
+        query.push(" AND o.id < ").push_bind(after);
     }
-    query.push(" ORDER BY o.issuer, o.session_id, o.client, o.sid LIMIT ").push_bind(page::ask(page));
+    query.push(" ORDER BY o.id DESC LIMIT ").push_bind(page::ask(page));
     let rows: Vec<SessionViewRow> = query.build_query_as().fetch_all(pool).await.map_err(failed)?;
-    Ok(page::cut(rows, page, |row| SessionCursor::of(&row.session).text()).map(SessionViewRow::view))
+    Ok(page::cut(rows, page, |row| row.id.to_string()).map(SessionViewRow::view))
+}
+
+/// A session that a logout left alone does not ask for another one.
+pub(super) async fn expired_sessions(
+    pool: &PgPool,
+    issuer: IssuerKey,
+    limit: u32,
+    now: OffsetDateTime,
+) -> Result<Vec<ExpiredSession>, StoreError> {
+    let rows: Vec<(String, At)> = sqlx::query_as(
+        "SELECT session_id, greatest(max(expires_at), max(opened_at)) AS ended_at FROM sessions
+         WHERE issuer = $1 AND session_id IN
+           (SELECT o.session_id FROM sessions o
+            WHERE o.issuer = $1 AND o.expires_at < $2 AND NOT o.held
+              AND NOT EXISTS (SELECT 1 FROM sessions alive WHERE alive.issuer = o.issuer
+                              AND alive.session_id = o.session_id AND alive.expires_at >= $2)
+            ORDER BY o.expires_at LIMIT $3)
+         GROUP BY session_id ORDER BY ended_at",
+    )
+    .bind(issuer.0)
+    .bind(At(now))
+    .bind(i64::from(limit))
+    .fetch_all(pool)
+    .await
+    .map_err(failed)?;
+    Ok(rows.into_iter().map(|(session_id, at)| ExpiredSession { session_id, ended_at: at.0 }).collect())
 }
 
 pub(super) async fn logouts(
@@ -124,6 +150,16 @@ async fn count(pool: &PgPool, logouts: &[i64]) -> Result<Vec<CountRow>, StoreErr
     .fetch_all(pool)
     .await
     .map_err(failed)
+}
+
+pub(super) async fn logout_counts(pool: &PgPool, ids: &[LogoutId]) -> Result<Vec<(LogoutId, Counts)>, StoreError> {
+    let known: Vec<i64> = sqlx::query_scalar("SELECT id FROM logouts WHERE id = ANY($1)")
+        .bind(ids.iter().map(|id| id.0).collect::<Vec<_>>())
+        .fetch_all(pool)
+        .await
+        .map_err(failed)?;
+    let counted = count(pool, &known).await?;
+    Ok(known.into_iter().map(LogoutId).map(|id| (id, rows::counts(&counted, id))).collect())
 }
 
 pub(super) async fn logout(pool: &PgPool, id: LogoutId) -> Result<Option<LogoutDetail>, StoreError> {

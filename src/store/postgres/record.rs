@@ -21,7 +21,7 @@ use crate::store::{Decision, StoreError};
 const LOCK_CLASS: i32 = 0x5169_6e6f;
 
 pub(super) struct Tx {
-    pub(super) tx: Transaction<'static, Postgres>,
+    pub(super) inner: Transaction<'static, Postgres>,
     pub(super) probe: Option<Arc<dyn Probe>>,
     pub(super) offset: time::Duration,
 }
@@ -94,7 +94,7 @@ impl RecordTx for Tx {
                 "SELECT clock_timestamp() FROM pg_advisory_xact_lock_shared($1, $2)"
             };
             let query = sqlx::query_scalar(lock).bind(LOCK_CLASS).bind(issuer.0);
-            now = query.fetch_one(&mut *self.tx).await.map_err(failed)?;
+            now = query.fetch_one(&mut *self.inner).await.map_err(failed)?;
         }
         Ok(now + self.offset)
     }
@@ -121,7 +121,7 @@ impl RecordTx for Tx {
         .bind(logouts.iter().map(|row| row.request.exclude_initiator).collect::<Vec<_>>())
         .bind(logouts.iter().map(|row| row.happened_at).collect::<Vec<_>>())
         .bind(now)
-        .fetch_all(&mut *self.tx)
+        .fetch_all(&mut *self.inner)
         .await
         .map(|rows| rows.into_iter().map(EventLogoutRow::pair).collect())
         .map_err(failed)
@@ -134,7 +134,7 @@ impl RecordTx for Tx {
         )
         .bind(keys.iter().map(|(issuer, _)| issuer.0).collect::<Vec<_>>())
         .bind(keys.iter().map(|(_, event_id)| *event_id).collect::<Vec<_>>())
-        .fetch_all(&mut *self.tx)
+        .fetch_all(&mut *self.inner)
         .await
         .map(|rows| rows.into_iter().map(EventLogoutRow::pair).collect())
         .map_err(failed)
@@ -160,7 +160,7 @@ impl RecordTx for Tx {
         .bind(rows.iter().map(|row| row.logout.map(|logout| logout.0)).collect::<Vec<_>>())
         .bind(rows.iter().filter(|row| row.reused).map(|row| row.key.0.0).collect::<Vec<_>>())
         .bind(now)
-        .fetch_all(&mut *self.tx)
+        .fetch_all(&mut *self.inner)
         .await
         .map_err(failed)
     }
@@ -172,7 +172,7 @@ impl RecordTx for Tx {
         )
         .bind(repeats.iter().map(|(again, _)| again.0).collect::<Vec<_>>())
         .bind(repeats.iter().map(|(_, first)| first.0).collect::<Vec<_>>())
-        .execute(&mut *self.tx)
+        .execute(&mut *self.inner)
         .await
         .map(drop)
         .map_err(failed)
@@ -189,7 +189,7 @@ impl RecordTx for Tx {
         .bind(rows.iter().map(|(key, _)| key.1.as_str()).collect::<Vec<_>>())
         .bind(rows.iter().map(|(key, _)| key.2.0).collect::<Vec<_>>())
         .bind(rows.iter().map(|(_, at)| **at).collect::<Vec<_>>())
-        .execute(&mut *self.tx)
+        .execute(&mut *self.inner)
         .await
         .map(drop)
         .map_err(failed)
@@ -221,7 +221,7 @@ impl RecordTx for Tx {
         .bind(rows.iter().map(|(_, row)| row.opened_at).collect::<Vec<_>>())
         .bind(rows.iter().map(|(_, row)| row.expires_at).collect::<Vec<_>>())
         .bind(rows.iter().map(|(_, row)| row.offline).collect::<Vec<_>>())
-        .execute(&mut *self.tx)
+        .execute(&mut *self.inner)
         .await
         .map(drop)
         .map_err(failed)
@@ -236,7 +236,7 @@ impl RecordTx for Tx {
         .bind(rows.iter().map(|(key, _)| key.1.as_str()).collect::<Vec<_>>())
         .bind(rows.iter().map(|(key, _)| key.2.0).collect::<Vec<_>>())
         .bind(rows.iter().map(|(_, at)| **at).collect::<Vec<_>>())
-        .execute(&mut *self.tx)
+        .execute(&mut *self.inner)
         .await
         .map(drop)
         .map_err(failed)
@@ -249,7 +249,7 @@ impl RecordTx for Tx {
         )
         .bind(keys.iter().map(|key| key.0.0).collect::<Vec<_>>())
         .bind(keys.iter().map(|key| key.1.as_str()).collect::<Vec<_>>())
-        .fetch_all(&mut *self.tx)
+        .fetch_all(&mut *self.inner)
         .await
         .map_err(failed)
     }
@@ -263,7 +263,7 @@ impl RecordTx for Tx {
              ORDER BY l.id",
         )
         .bind(logouts.iter().map(|logout| logout.0).collect::<Vec<_>>())
-        .fetch_all(&mut *self.tx)
+        .fetch_all(&mut *self.inner)
         .await
         .map_err(failed)?;
         Ok(rows.into_iter().map(|row| (row.session, LogoutId(row.logout_id))).collect())
@@ -285,7 +285,7 @@ impl RecordTx for Tx {
              FROM logouts l LEFT JOIN clients c ON c.id = l.client WHERE l.id = ANY($1)",
         )
         .bind(ids)
-        .fetch_all(&mut *self.tx)
+        .fetch_all(&mut *self.inner)
         .await
         .map_err(failed)?;
         let logout = |id: i64| logouts.iter().find(|row| row.id == id).cloned().map(rows::LogoutRow::logout);
@@ -308,7 +308,7 @@ impl RecordTx for Tx {
         .bind(keys.clients)
         .bind(keys.sids)
         .bind(pairs.iter().map(|(_, logout)| logout.0).collect::<Vec<_>>())
-        .fetch_all(&mut *self.tx)
+        .fetch_all(&mut *self.inner)
         .await
         .map_err(failed)?;
         let key = |row: KeyRow| SessionKey {
@@ -331,7 +331,7 @@ impl RecordTx for Tx {
         .bind(logouts.iter().map(|logout| logout.0).collect::<Vec<_>>())
         .bind(state::ABANDONED)
         .bind(now)
-        .fetch_all(&mut *self.tx)
+        .fetch_all(&mut *self.inner)
         .await
         .map_err(failed)?;
         let count = |logout: &LogoutId| armed.iter().filter(|id| **id == logout.0).count();
@@ -350,7 +350,7 @@ impl RecordTx for Tx {
         .bind(keys.sids)
         .bind(state::SKIPPED)
         .bind(keeping())
-        .execute(&mut *self.tx)
+        .execute(&mut *self.inner)
         .await
         .map(drop)
         .map_err(failed)
@@ -366,7 +366,7 @@ impl RecordTx for Tx {
         .bind(keys.session_ids)
         .bind(keys.clients)
         .bind(keys.sids)
-        .execute(&mut *self.tx)
+        .execute(&mut *self.inner)
         .await
         .map(drop)
         .map_err(failed)
@@ -383,7 +383,7 @@ impl RecordTx for Tx {
         .bind(keys.session_ids)
         .bind(keys.clients)
         .bind(keys.sids)
-        .execute(&mut *self.tx)
+        .execute(&mut *self.inner)
         .await
         .map(drop)
         .map_err(failed)
@@ -416,7 +416,7 @@ impl RecordTx for Tx {
         .bind(new.iter().map(|row| state_of(row.decision).1).collect::<Vec<_>>())
         .bind(new.iter().map(|row| row.decision == Decision::Owe { whole_subject: true }).collect::<Vec<_>>())
         .bind(now)
-        .fetch_all(&mut *self.tx)
+        .fetch_all(&mut *self.inner)
         .await
         .map_err(failed)?;
         // Keys rise in the order of insertion; RETURNING promises no order.
@@ -452,7 +452,7 @@ impl Tx {
         .bind(keys.sids)
         .bind(late.iter().map(|row| !row.reused).collect::<Vec<_>>())
         .bind(of_scope)
-        .fetch_all(&mut *self.tx)
+        .fetch_all(&mut *self.inner)
         .await
         .map_err(failed)
     }

@@ -19,8 +19,8 @@ use super::intern::Interned;
 use super::probe::Probe;
 use super::record::{Input, give_back};
 use super::views::{
-    ClientRecord, DeliveryDetail, DeliveryFilter, DeliveryView, LogoutDetail, LogoutFilter, LogoutView, Page, PageOf,
-    SessionFilter, SessionView,
+    ClientRecord, Counts, DeliveryDetail, DeliveryFilter, DeliveryView, ExpiredSession, LogoutDetail, LogoutFilter,
+    LogoutView, Page, PageOf, SessionFilter, SessionView,
 };
 use super::{
     Backlog, DueLane, Options, Outbox, Planner, Recorded, Registry, Retention, Rooms, Settled, Settlement, StoreError,
@@ -79,7 +79,8 @@ fn failed(error: sqlx::Error) -> StoreError {
     const CONSTRAINT: i32 = 19;
     const MISMATCH: i32 = 20;
     const ERROR: i32 = 1;
-    let code = error.as_database_error().and_then(|db| db.code()).and_then(|code| code.parse::<i32>().ok());
+    let code =
+        error.as_database_error().and_then(sqlx::error::DatabaseError::code).and_then(|code| code.parse::<i32>().ok());
     match (code.map(|code| code & 0xff), &error) {
         (Some(TOO_BIG | CONSTRAINT | MISMATCH), _) | (None, sqlx::Error::Encode(_)) => StoreError::Poison(error.into()),
         (Some(ERROR), _)
@@ -112,9 +113,9 @@ impl Outbox for SqliteStore {
             lease: (LeaseId(rand::random::<i64>() & i64::MAX), lease),
         };
         let tx = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-        let mut tx = record::Tx { tx, probe: self.probe.clone(), now: self.clock_now() };
+        let mut tx = record::Tx { inner: tx, probe: self.probe.clone(), now: self.clock_now() };
         let recorded = super::record::record(&mut tx, &input).await?;
-        if let Err(error) = tx.tx.commit().await {
+        if let Err(error) = tx.inner.commit().await {
             give_back(rooms, recorded.leased.iter().map(|row| row.delivery.client));
             return Err(failed(error));
         }
@@ -220,12 +221,20 @@ impl Registry for SqliteStore {
         read::sessions(&self.reader, filter, page).await
     }
 
+    async fn expired_sessions(&self, issuer: IssuerKey, limit: u32) -> Result<Vec<ExpiredSession>, StoreError> {
+        read::expired_sessions(&self.reader, issuer, limit, self.clock_now()).await
+    }
+
     async fn logouts(&self, filter: &LogoutFilter, page: &Page) -> Result<PageOf<LogoutView>, StoreError> {
         read::logouts(&self.reader, filter, page).await
     }
 
     async fn logout(&self, id: LogoutId) -> Result<Option<LogoutDetail>, StoreError> {
         read::logout(&self.reader, id).await
+    }
+
+    async fn logout_counts(&self, ids: &[LogoutId]) -> Result<Vec<(LogoutId, Counts)>, StoreError> {
+        read::logout_counts(&self.reader, ids).await
     }
 
     async fn deliveries(&self, filter: &DeliveryFilter, page: &Page) -> Result<PageOf<DeliveryView>, StoreError> {

@@ -20,7 +20,7 @@ use crate::store::rows::{self, ProviderSessionRow, SessionRow, code, scope, stat
 use crate::store::{Decision, StoreError};
 
 pub(super) struct Tx {
-    pub(super) tx: Transaction<'static, Sqlite>,
+    pub(super) inner: Transaction<'static, Sqlite>,
     pub(super) probe: Option<Arc<dyn Probe>>,
     pub(super) now: OffsetDateTime,
 }
@@ -95,7 +95,7 @@ impl RecordTx for Tx {
         )
         .bind(Json(logouts.iter().map(row).collect::<Vec<_>>()))
         .bind(now)
-        .fetch_all(&mut *self.tx)
+        .fetch_all(&mut *self.inner)
         .await
         .map(|rows| rows.into_iter().map(EventLogoutRow::pair).collect())
         .map_err(failed)
@@ -107,7 +107,7 @@ impl RecordTx for Tx {
              FROM json_each($1) AS k JOIN logouts l ON l.issuer = k.value->>0 AND l.event_id = k.value->>1",
         )
         .bind(Json(keys))
-        .fetch_all(&mut *self.tx)
+        .fetch_all(&mut *self.inner)
         .await
         .map(|rows| rows.into_iter().map(EventLogoutRow::pair).collect())
         .map_err(failed)
@@ -133,7 +133,7 @@ impl RecordTx for Tx {
         .bind(Json(rows.iter().map(row).collect::<Vec<_>>()))
         .bind(now)
         .bind(Json(reused))
-        .fetch_all(&mut *self.tx)
+        .fetch_all(&mut *self.inner)
         .await
         .map_err(failed)
     }
@@ -144,7 +144,7 @@ impl RecordTx for Tx {
              FROM (SELECT value->>0 AS again, value->>1 AS first FROM json_each($1)) AS t WHERE logouts.id = t.again",
         )
         .bind(Json(repeats))
-        .execute(&mut *self.tx)
+        .execute(&mut *self.inner)
         .await
         .map(drop)
         .map_err(failed)
@@ -157,7 +157,7 @@ impl RecordTx for Tx {
              ON CONFLICT (issuer, session_id, client) DO UPDATE SET closed_at = max(c.closed_at, excluded.closed_at)",
         )
         .bind(closings(rows))
-        .execute(&mut *self.tx)
+        .execute(&mut *self.inner)
         .await
         .map(drop)
         .map_err(failed)
@@ -183,7 +183,7 @@ impl RecordTx for Tx {
                  expires_at = max(o.expires_at, excluded.expires_at)",
         )
         .bind(Json(rows.iter().map(row).collect::<Vec<_>>()))
-        .execute(&mut *self.tx)
+        .execute(&mut *self.inner)
         .await
         .map(drop)
         .map_err(failed)
@@ -197,7 +197,7 @@ impl RecordTx for Tx {
                 WHERE o.opened_at < t.value->>'at')",
         )
         .bind(closings(rows))
-        .execute(&mut *self.tx)
+        .execute(&mut *self.inner)
         .await
         .map(drop)
         .map_err(failed)
@@ -209,7 +209,7 @@ impl RecordTx for Tx {
              FROM json_each($1) AS k JOIN sessions o ON o.issuer = k.value->>0 AND o.session_id = k.value->>1",
         )
         .bind(Json(keys))
-        .fetch_all(&mut *self.tx)
+        .fetch_all(&mut *self.inner)
         .await
         .map_err(failed)
     }
@@ -224,7 +224,7 @@ impl RecordTx for Tx {
              ORDER BY l.id",
         )
         .bind(Json(logouts))
-        .fetch_all(&mut *self.tx)
+        .fetch_all(&mut *self.inner)
         .await
         .map_err(failed)?;
         Ok(rows.into_iter().map(|row| (row.session, LogoutId(row.logout_id))).collect())
@@ -246,7 +246,7 @@ impl RecordTx for Tx {
              FROM logouts l LEFT JOIN clients c ON c.id = l.client WHERE l.id IN (SELECT value FROM json_each($1))",
         )
         .bind(Json(ids))
-        .fetch_all(&mut *self.tx)
+        .fetch_all(&mut *self.inner)
         .await
         .map_err(failed)?;
         let logout = |id: i64| logouts.iter().find(|row| row.id == id).cloned().map(rows::LogoutRow::logout);
@@ -265,7 +265,7 @@ impl RecordTx for Tx {
                              AND d.session_id = k.session_id AND d.sid = k.sid)",
         )
         .bind(Json(pairs.iter().map(row).collect::<Vec<_>>()))
-        .fetch_all(&mut *self.tx)
+        .fetch_all(&mut *self.inner)
         .await
         .map_err(failed)?;
         let key = |row: KeyRow| SessionKey {
@@ -286,7 +286,7 @@ impl RecordTx for Tx {
         .bind(Json(logouts))
         .bind(state::ABANDONED)
         .bind(now)
-        .fetch_all(&mut *self.tx)
+        .fetch_all(&mut *self.inner)
         .await
         .map_err(failed)?;
         let count = |logout: &LogoutId| armed.iter().filter(|id| **id == logout.0).count();
@@ -303,7 +303,7 @@ impl RecordTx for Tx {
         .bind(keys(of))
         .bind(state::SKIPPED)
         .bind(keeping())
-        .execute(&mut *self.tx)
+        .execute(&mut *self.inner)
         .await
         .map(drop)
         .map_err(failed)
@@ -315,7 +315,7 @@ impl RecordTx for Tx {
                (SELECT value->>'i', value->>'s', value->>'c', value->>'sid' FROM json_each($1))",
         )
         .bind(keys(of))
-        .execute(&mut *self.tx)
+        .execute(&mut *self.inner)
         .await
         .map(drop)
         .map_err(failed)
@@ -327,7 +327,7 @@ impl RecordTx for Tx {
                (SELECT value->>'i', value->>'s', value->>'c', value->>'sid' FROM json_each($1))",
         )
         .bind(keys(of))
-        .execute(&mut *self.tx)
+        .execute(&mut *self.inner)
         .await
         .map(drop)
         .map_err(failed)
@@ -345,7 +345,7 @@ impl RecordTx for Tx {
         )
         .bind(Json(rows))
         .bind(now)
-        .fetch_all(&mut *self.tx)
+        .fetch_all(&mut *self.inner)
         .await
         .map_err(failed)?;
         // Keys rise in the order of insertion; RETURNING promises no order.
@@ -380,7 +380,7 @@ impl Tx {
         )
         .bind(Json(late.iter().map(row).collect::<Vec<_>>()))
         .bind(of_scope)
-        .fetch_all(&mut *self.tx)
+        .fetch_all(&mut *self.inner)
         .await
         .map_err(failed)
     }

@@ -1,13 +1,11 @@
 //! Attempts against real servers that answer well, badly, slowly or never.
-#![expect(clippy::unwrap_used, reason = "a test's helpers fail as its body does")]
-
 mod address;
 mod answers;
 mod connections;
 mod plain;
 mod request;
-mod server;
-mod tls;
+pub(crate) mod server;
+pub(crate) mod tls;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 /// What to do with a request once it has been read.
 #[derive(Debug, Clone)]
-pub(super) enum Say {
+pub(crate) enum Say {
     /// These bytes, and wait for the next request.
     Bytes(Vec<u8>),
     /// These bytes, then this piece again and again, as fast as it is taken or at this pace.
@@ -26,12 +26,12 @@ pub(super) enum Say {
 }
 
 impl Say {
-    pub(super) fn status(status: u16) -> Self {
+    pub(crate) fn status(status: u16) -> Self {
         Self::answer(status, "", b"")
     }
 
     /// An answer; `headers` are whole lines that end in CRLF.
-    pub(super) fn answer(status: u16, headers: &str, body: &[u8]) -> Self {
+    pub(crate) fn answer(status: u16, headers: &str, body: &[u8]) -> Self {
         let head = format!("HTTP/1.1 {status} X\r\n{headers}content-length: {}\r\n\r\n", body.len());
         Self::Bytes([head.as_bytes(), body].concat())
     }
@@ -39,18 +39,18 @@ impl Say {
 
 /// One request as it came in.
 #[derive(Debug, Clone)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     /// Which connection, from 0.
-    pub(super) connection: usize,
+    pub(crate) connection: usize,
     /// Request line and headers.
-    pub(super) head: String,
+    pub(crate) head: String,
     /// The body.
-    pub(super) body: String,
+    pub(crate) body: String,
 }
 
 /// A running server; it stops when dropped.
-pub(super) struct Server {
-    pub(super) address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     shared: Arc<Shared>,
     accepting: JoinHandle<()>,
 }
@@ -69,17 +69,17 @@ impl Drop for Server {
 
 impl Server {
     /// Does the same with every request.
-    pub(super) async fn new(say: Say) -> Self {
+    pub(crate) async fn new(say: Say) -> Self {
         Self::scripted(move |_| say.clone()).await
     }
 
     /// Asks the script what to do with each request, counted from 0.
-    pub(super) async fn scripted(script: impl Fn(usize) -> Say + Send + Sync + 'static) -> Self {
+    pub(crate) async fn scripted(script: impl Fn(usize) -> Say + Send + Sync + 'static) -> Self {
         Self::start(script, None).await
     }
 
     /// The same behind TLS.
-    pub(super) async fn tls(config: rustls::ServerConfig) -> Self {
+    pub(crate) async fn tls(config: rustls::ServerConfig) -> Self {
         Self::start(|_| Say::status(200), Some(tokio_rustls::TlsAcceptor::from(Arc::new(config)))).await
     }
 
@@ -110,15 +110,15 @@ impl Server {
         Self { address, shared, accepting }
     }
 
-    pub(super) fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    pub(super) fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.shared.seen.lock().unwrap().clone()
     }
 
-    pub(super) fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         *self.shared.connections.lock().unwrap()
     }
 }

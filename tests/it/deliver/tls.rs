@@ -13,21 +13,21 @@ use signoff::model::{Client, Outcome};
 use super::server::Server;
 use super::{Rig, client};
 
-type Ca = CertifiedIssuer<'static, KeyPair>;
+pub(crate) type Ca = CertifiedIssuer<'static, KeyPair>;
 
-fn ca() -> Ca {
+pub(crate) fn ca() -> Ca {
     let mut params = CertificateParams::new(vec![]).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
-fn leaf(ca: &Ca, name: &str) -> (rcgen::Certificate, KeyPair) {
+pub(crate) fn leaf(ca: &Ca, name: &str) -> (rcgen::Certificate, KeyPair) {
     let key = KeyPair::generate().unwrap();
     (CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, ca).unwrap(), key)
 }
 
 /// A server for 127.0.0.1 with a certificate of `ca`; with `clients`, it demands theirs.
-async fn server(ca: &Ca, clients: Option<&Ca>) -> Server {
+pub(crate) async fn server(ca: &Ca, clients: Option<&Ca>) -> Server {
     let (certificate, key) = leaf(ca, "127.0.0.1");
     let builder = rustls::ServerConfig::builder();
     let builder = match clients {

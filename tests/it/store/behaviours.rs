@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use signoff::model::{AbandonReason, Cause, DeliveryState, Outcome, ReceiptStatus, SkipReason, Verdict};
-use signoff::store::views::{DeliveryFilter, LogoutFilter, Page};
+use signoff::model::{
+    AbandonReason, Cause, Clock as _, DeliveryState, Outcome, ReceiptStatus, SkipReason, SystemClock, Verdict,
+};
+use signoff::store::views::{Counts, DeliveryFilter, ExpiredSession, LogoutFilter, Page};
 use signoff::store::{Retention, Want, Which};
 
 use super::fixture::{Fixture, LEASE, named, session, settlement, subject};
 use super::on_every_store;
+
+const DAY: Duration = Duration::from_hours(24);
 
 on_every_store! { super::super::behaviours:
     a_logout_owes_one_delivery_per_session_and_empties_the_registry,
@@ -37,6 +41,9 @@ on_every_store! { super::super::behaviours:
     clients_are_registered_with_versions,
     pages_show_every_row_once,
     pruning_forgets_only_what_is_old,
+    counts_say_how_far_logouts_are,
+    a_provider_session_expires_with_the_last_of_its_sessions,
+    an_expired_session_is_logged_out_before_it_is_forgotten,
 }
 
 async fn three_clients(f: &Fixture) {
@@ -272,10 +279,7 @@ pub(super) async fn a_leased_delivery_is_not_leased_again_until_its_lease_ends(f
 
 pub(super) async fn a_probe_takes_what_is_not_due(f: Fixture) {
     let (want, row) = one_leased(&f).await;
-    f.store
-        .settle(&[settlement(&row, Outcome::Unavailable, Verdict::RetryIn(Duration::from_secs(300)))])
-        .await
-        .unwrap();
+    f.store.settle(&[settlement(&row, Outcome::Unavailable, Verdict::RetryIn(Duration::from_mins(5)))]).await.unwrap();
     assert!(f.store.lease(&[want], LEASE).await.unwrap().is_empty());
     let probe = f.store.lease(&[Want { room: 1, which: Which::Any, ..want }], LEASE).await.unwrap();
     let delivery = &probe[0].delivery;
@@ -286,11 +290,8 @@ pub(super) async fn a_probe_takes_what_is_not_due(f: Fixture) {
 
 pub(super) async fn a_recovered_lane_takes_what_was_tried_before(f: Fixture) {
     let (want, row) = one_leased(&f).await;
-    f.store
-        .settle(&[settlement(&row, Outcome::Unavailable, Verdict::RetryIn(Duration::from_secs(300)))])
-        .await
-        .unwrap();
-    let long_ago = Want { which: Which::DueOrTriedBefore(Duration::from_secs(60)), ..want };
+    f.store.settle(&[settlement(&row, Outcome::Unavailable, Verdict::RetryIn(Duration::from_mins(5)))]).await.unwrap();
+    let long_ago = Want { which: Which::DueOrTriedBefore(Duration::from_mins(1)), ..want };
     assert!(f.store.lease(&[long_ago], LEASE).await.unwrap().is_empty());
     let now = Want { which: Which::DueOrTriedBefore(Duration::ZERO), ..want };
     assert_eq!(f.store.lease(&[now], LEASE).await.unwrap().len(), 1);
@@ -374,7 +375,7 @@ pub(super) async fn clients_are_registered_with_versions(f: Fixture) {
     assert!(put(uri("b"), Some(0)).await.is_none(), "there already");
     let second = put(uri("b"), Some(first.version)).await.expect("replaced");
     assert!(second.version > first.version && second.key == first.key);
-    assert_eq!(f.store.clients().await.unwrap(), [second.clone()]);
+    assert_eq!(f.store.clients().await.unwrap(), std::slice::from_ref(&second));
     assert_eq!(f.store.delete_client(f.issuer, "shop", Some(first.version)).await.unwrap(), None);
     assert_eq!(f.store.delete_client(f.issuer, "shop", Some(second.version)).await.unwrap(), Some(true));
     assert_eq!(f.store.delete_client(f.issuer, "shop", None).await.unwrap(), Some(false));
@@ -395,9 +396,8 @@ pub(super) async fn pages_show_every_row_once(f: Fixture) {
         let answer = f.store.sessions(&signoff::store::views::SessionFilter::default(), &page).await.unwrap();
         seen.extend(answer.rows.into_iter().map(|row| (row.session.session_id, row.client_id)));
         page.after = answer.next;
-        if page.after.is_none() {
-            break;
-        }
+        let Some(cursor) = &page.after else { break };
+        assert!(cursor.parse::<i64>().is_ok(), "a cursor tells nothing of the session: {cursor}");
     }
     assert_eq!(seen.len(), 14);
     assert_eq!(seen.iter().collect::<std::collections::HashSet<_>>().len(), 14);
@@ -435,7 +435,6 @@ pub(super) async fn pruning_forgets_only_what_is_old(f: Fixture) {
     f.record(&[f.opened("o2", "s2", "shop", "bob", 10), f.logout("l2", session("s2"), 20)]).await;
     let keep = Retention::default();
     assert_eq!(f.store.prune(&keep, 100).await.unwrap(), 0);
-    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     let later = f.replica(8 * DAY, None).await;
     assert!(later.prune(&keep, 100).await.unwrap() >= 1, "the delivered row");
     assert_eq!(f.deliveries().await.len(), 1);
@@ -445,4 +444,80 @@ pub(super) async fn pruning_forgets_only_what_is_old(f: Fixture) {
     let logouts = f.store.logouts(&LogoutFilter::default(), &Page { after: None, limit: 10 }).await.unwrap();
     assert_eq!(logouts.rows.len(), 1);
     assert_eq!(much_later.lease(&[want], LEASE).await.unwrap().len(), 1);
+}
+
+pub(super) async fn counts_say_how_far_logouts_are(f: Fixture) {
+    three_clients(&f).await;
+    f.rules.skip(f.client("wiki").await, Cause::UserLogout, SkipReason::NoLogoutUri);
+    let busy = named(&f.record_one(f.logout("l1", session("s1"), 20)).await);
+    let empty = named(&f.record_one(f.logout("l2", session("nobody"), 20)).await);
+    let want = Want { client: f.client("shop").await, room: 1, which: Which::Due };
+    let leased = f.store.lease(&[want], LEASE).await.unwrap();
+    f.store.settle(&[settlement(&leased[0], Outcome::Accepted, Verdict::Delivered)]).await.unwrap();
+    let unknown = signoff::model::LogoutId(empty.0 + 1000);
+    let mut counts = f.store.logout_counts(&[unknown, empty, busy]).await.unwrap();
+    counts.sort_by_key(|(id, _)| *id);
+    let expected = Counts { pending: 1, delivered: 1, abandoned: 0, skipped: 1 };
+    assert_eq!(counts, [(busy, expected), (empty, Counts::default())]);
+    let detail = f.store.logout(busy).await.unwrap().unwrap();
+    assert_eq!(detail.view.counts, expected, "the same as in the whole");
+    assert!(f.store.logout_counts(&[]).await.unwrap().is_empty());
+}
+
+/// An opening whose session expires so many seconds from now.
+fn expiring(f: &Fixture, session_id: &str, client: &str, seconds: i64) -> signoff::model::Event {
+    let mut event = f.opened(&format!("o-{session_id}-{client}"), session_id, client, "ann", 10);
+    if let signoff::model::EventKind::Opened(opening) = &mut event.kind {
+        opening.expires_at = Some(SystemClock.now() + time::Duration::seconds(seconds));
+    }
+    event
+}
+
+async fn expired(f: &Fixture, limit: u32) -> Vec<String> {
+    let found = f.store.expired_sessions(f.issuer, limit).await.unwrap();
+    found.into_iter().map(|session| session.session_id).collect()
+}
+
+pub(super) async fn a_provider_session_expires_with_the_last_of_its_sessions(f: Fixture) {
+    f.record(&[
+        expiring(&f, "both", "shop", -20),
+        expiring(&f, "both", "mail", -10),
+        expiring(&f, "older", "shop", -30),
+        expiring(&f, "alive", "shop", -40),
+        expiring(&f, "alive", "mail", 1000),
+    ])
+    .await;
+    assert_eq!(expired(&f, 10).await, ["older", "both"]);
+    assert_eq!(expired(&f, 1).await, ["older"]);
+    let other = f.store.issuer_key("https://other.example.com").await.unwrap();
+    assert!(f.store.expired_sessions(other, 10).await.unwrap().is_empty());
+    let again = f.replica(Duration::from_secs(1001), None).await;
+    let found = again.expired_sessions(f.issuer, 10).await.unwrap();
+    assert_eq!(found.last().map(|session| session.session_id.as_str()), Some("alive"));
+
+    // The time is that of the last end: it names the event, the same on every replica.
+    let both = |found: &[ExpiredSession]| found.iter().find(|session| session.session_id == "both").cloned();
+    let here = f.store.expired_sessions(f.issuer, 10).await.unwrap();
+    assert_eq!(both(&here), both(&found));
+    let behind = SystemClock.now() - both(&here).expect("it is there").ended_at;
+    assert!(behind >= time::Duration::seconds(10) && behind < time::Duration::seconds(20), "{behind}");
+}
+
+pub(super) async fn an_expired_session_is_logged_out_before_it_is_forgotten(f: Fixture) {
+    f.rules.skip(f.client("mail").await, Cause::SessionExpired, SkipReason::CauseNotWanted);
+    f.record(&[expiring(&f, "s1", "shop", -20), expiring(&f, "s1", "mail", -20)]).await;
+    let waiting = Retention { until_logged_out: vec![f.issuer], ..Retention::default() };
+    f.store.prune(&waiting, 100).await.unwrap();
+    assert_eq!(f.sessions().await.len(), 2);
+
+    let logout = f.logout_for("l1", session("s1"), 20, Cause::SessionExpired);
+    let receipt = f.record_one(logout).await;
+    assert_eq!((receipt.owed, receipt.skipped), (1, 1));
+    assert!(expired(&f, 10).await.is_empty(), "what was left alone is not asked about again");
+    f.store.prune(&waiting, 100).await.unwrap();
+    assert!(f.sessions().await.is_empty(), "and has expired like any other");
+
+    f.record(&[expiring(&f, "s2", "shop", -20)]).await;
+    f.store.prune(&Retention::default(), 100).await.unwrap();
+    assert!(f.sessions().await.is_empty(), "where expiry is no logout, it is forgotten");
 }

@@ -49,21 +49,23 @@ const POINTS: [Point; 3] = [Point::Locked, Point::ProviderSessionsLocked, Point:
 /// `first` is held at a point while `second` starts; both must find each other.
 async fn forced(f: &Fixture, number: usize, point: Point, (first, second): (Event, Event)) {
     let hold = Hold::at(point);
-    let held = f.replica(Duration::ZERO, Some(hold.clone())).await;
+    let slow = f.replica(Duration::ZERO, Some(hold.clone())).await;
     let (rules, store) = (f.rules.clone(), f.store.clone());
-    let one = tokio::spawn(async move {
-        held.record(&[first], &rules, &super::fixture::Lanes::default(), LEASE).await.unwrap();
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(async move {
+        slow.record(&[first], &rules, &super::fixture::Lanes::default(), LEASE).await.unwrap();
     });
     hold.reached.acquire().await.unwrap().forget();
     let rules = f.rules.clone();
-    let two = tokio::spawn(async move {
+    tasks.spawn(async move {
         store.record(&[second], &rules, &super::fixture::Lanes::default(), LEASE).await.unwrap();
     });
     // Long enough for the second to run into the first one's locks, or past them.
     tokio::time::sleep(Duration::from_millis(120)).await;
     hold.go.add_permits(1);
-    one.await.unwrap();
-    two.await.unwrap();
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap();
+    }
     assert_eq!(f.deliveries().await.len(), number + 1, "a session slipped through at {point:?}");
     assert!(f.sessions().await.is_empty(), "a session was left at {point:?}");
 }

@@ -27,11 +27,21 @@ impl Owned {
         self.signal("TERM");
     }
 
-    /// `INT` is Ctrl-C.
-    pub(crate) fn signal(&self, name: &str) {
+    /// Ctrl-C.
+    pub(crate) fn interrupt(&self) {
+        self.signal("INT");
+    }
+
+    /// Asks it to read its files again.
+    pub(crate) fn hang_up(&self) {
+        self.signal("HUP");
+    }
+
+    fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         // The shell's own kill: /bin/kill is not on every machine.
-        let status = Command::new("sh").args(["-c", "kill -s \"$1\" \"$2\"", "sh", name, &pid]).status().expect("sh");
+        let kill = ["-c", "kill -s \"$1\" \"$2\"", "sh", name, &pid];
+        let status = Command::new("sh").args(kill).status().expect("sh");
         assert!(status.success(), "no process {pid}");
     }
 

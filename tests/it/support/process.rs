@@ -1,7 +1,7 @@
 //! How does a test run the real program? As a child process that it can kill and start again.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -51,6 +51,11 @@ impl Service {
         self.ready().await.unwrap_or_else(|failure| panic!("{failure}"));
     }
 
+    /// Where it runs: relative paths of its configuration start here.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
@@ -68,6 +73,11 @@ impl Service {
     /// Asks it to stop.
     pub(crate) fn term(&self) {
         self.child.term();
+    }
+
+    /// Asks it to read its files again.
+    pub(crate) fn hang_up(&self) {
+        self.child.hang_up();
     }
 
     /// Waits until it has ended by itself.

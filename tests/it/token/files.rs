@@ -93,7 +93,7 @@ fn pkcs1(pkcs8_pem: &str) -> Vec<u8> {
 }
 
 /// The integers of a PKCS#1 key as a private JWK.
-fn rsa_jwk(pkcs8_pem: &str) -> Value {
+pub(crate) fn rsa_jwk(pkcs8_pem: &str) -> Value {
     let der = pkcs1(pkcs8_pem);
     let mut rest = &der[4..];
     let mut integers = Vec::new();

@@ -1,0 +1,1 @@
+//! Does the README say what is so?
