@@ -26,8 +26,9 @@ const OURS: &str = "signoff";
 ///   warn: such a one is an event that could not be read;
 /// - `amq_protocol_tcp` logs the broker's URI with its password at trace;
 /// - `reqwest::connect::verbose` logs every byte written and read at trace;
-/// - `hyper`, `h2` and `actix_http` log frames, states and errors of exchanges at trace, today
-///   without bodies and header values;
+/// - `hyper` and `h2` log frames, states and errors of exchanges at trace, today without bodies and
+///   header values;
+/// - `actix_web` logs paths, and `actix_http` header values, of requests it refuses at debug;
 /// - `rustls` logs handshake messages and session tickets at trace;
 /// - `sqlx` logs rows of the catalogue at trace; its statements, at debug, are without values.
 const CAPS: [(&str, LevelFilter); 9] = [
@@ -37,7 +38,7 @@ const CAPS: [(&str, LevelFilter); 9] = [
     ("reqwest", LevelFilter::DEBUG),
     ("hyper", LevelFilter::DEBUG),
     ("h2", LevelFilter::DEBUG),
-    ("actix", LevelFilter::DEBUG),
+    ("actix", LevelFilter::INFO),
     ("rustls", LevelFilter::DEBUG),
     ("sqlx", LevelFilter::DEBUG),
 ];

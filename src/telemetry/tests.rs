@@ -58,6 +58,8 @@ fn no_setting_raises_a_cap() {
         tracing::trace!(target: "amq_protocol_tcp", "secret");
         tracing::trace!(target: "h2::codec::framed_write", "secret");
         tracing::trace!(target: "sqlx_postgres::connection", "secret");
+        tracing::debug!(target: "actix_web::types::path", "secret");
+        tracing::debug!(target: "actix_http::h1::decoder", "secret");
         tracing::warn!(target: "lapin::returned_messages", "secret");
         tracing::debug!(target: "lapin::channels", "harmless");
         tracing::trace!(target: "mio::poll", "harmless");

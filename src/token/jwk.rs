@@ -14,7 +14,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use super::KeyProblem;
 use super::key::Pair;
-use super::parse::Part;
+use super::parse::{Part, shown};
 
 #[derive(Deserialize)]
 struct Probe {
@@ -87,8 +87,8 @@ impl Jwk {
             }
             ("OKP", Some("Ed25519")) => Pair::Ed25519(self.ed25519(number)?.map_err(refused)?),
             (kty, crv) => {
-                let what = format!("{kty} {}", crv.unwrap_or_default());
-                return Err(KeyProblem::Unsupported { number, what: what.trim_end().chars().take(40).collect() });
+                let what = format!("{} {}", shown(kty), shown(crv.unwrap_or_default()));
+                return Err(KeyProblem::Unsupported { number, what: what.trim_end().to_owned() });
             }
         };
         Ok(Part { number, pair, kid: self.kid, alg: self.alg })

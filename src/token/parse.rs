@@ -118,7 +118,13 @@ impl Part {
         let named = if name == "Ed25519" { Some(Algorithm::EdDSA) } else { parse_alg(name) };
         match named.filter(|alg| configured.is_none_or(|wanted| wanted == *alg)) {
             Some(alg) => Ok(Some(alg)),
-            None => Err(KeyProblem::WrongAlg { number: self.number, alg: name.chars().take(40).collect() }),
+            None => Err(KeyProblem::WrongAlg { number: self.number, alg: shown(name).to_owned() }),
         }
     }
+}
+
+/// A name out of a key file. No registered one is longer, and every private member is: a file put
+/// together wrongly tells none.
+pub(super) fn shown(name: &str) -> &str {
+    if name.len() <= 16 { name } else { "(no known name)" }
 }

@@ -1,5 +1,6 @@
 //! Do tokens, keys, passwords, subjects or sids ever show, whatever happens and however much is logged?
 mod panic;
+mod rows;
 mod scenes;
 mod search;
 mod world;

@@ -132,7 +132,7 @@ impl Scene<'_> {
             with("/type", json!([name])),
             event("signoff.logout", json!({ "session_id": name, "cause": name })).to_string(),
             event("signoff.logout", json!({ "session_id": name, "subject": name })).to_string(),
-            event("signoff.logout", json!({ "session_id": name, "sessions": [{ "client_id": name, "sid": name }] }))
+            event("signoff.logout", json!({ "session_id": name, "sessions": [{ "client_id": "ok", "sid": name }] }))
                 .to_string(),
             event("signoff.logout", json!({ "session_id": name, "exclude_initiator": name })).to_string(),
             good.to_string().replace("\"data\"", "\"time\":\"{name}\",\"data\"").replace("{name}", &name),

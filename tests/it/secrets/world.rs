@@ -215,7 +215,7 @@ impl Api<'_> {
         let (status, headers) = (answer.status().as_u16(), format!("{:?}", answer.headers()));
         let mut text = Vec::new();
         // A stream of events has no end while something is owed: what comes within moments counts.
-        while let Ok(Ok(Some(chunk))) = tokio::time::timeout(Duration::from_secs(2), answer.chunk()).await {
+        while let Ok(Ok(Some(chunk))) = tokio::time::timeout(Duration::from_secs(1), answer.chunk()).await {
             text.extend_from_slice(&chunk);
         }
         let text = String::from_utf8_lossy(&text).into_owned();

@@ -1,7 +1,7 @@
 //! What must every store do? Each behaviour is one test on each backend.
 
 mod behaviours;
-mod fixture;
+pub(crate) mod fixture;
 mod order;
 mod race;
 mod schema;

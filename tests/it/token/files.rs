@@ -192,7 +192,7 @@ fn a_mistake_is_named_with_its_file_and_without_the_key() {
     let two = pem(Algorithm::ES256) + &pem(Algorithm::ES384);
     let half = &rsa[..rsa.len() / 2];
     let legacy = RSA_1024.replace("KEY-----\nMII", "KEY-----\nProc-Type: 4,ENCRYPTED\n\nMII");
-    let table: [(&str, Option<Algorithm>, Option<&str>, &str); 26] = [
+    let table: [(&str, Option<Algorithm>, Option<&str>, &str); 29] = [
         ("", None, None, "holds no private key"),
         ("hello", None, None, "holds no private key"),
         (PUBLIC, None, None, "holds no private key"),
@@ -212,6 +212,9 @@ fn a_mistake_is_named_with_its_file_and_without_the_key() {
         (&no_primes.to_string(), None, None, "member \"p\" is missing"),
         (&with("crv", json!("X25519")), None, None, "OKP X25519 cannot sign"),
         (&with("kty", json!("oct")), None, None, "cannot sign logout tokens"),
+        (&with("kty", json!(secret)), None, None, "(no known name) Ed25519 cannot sign"),
+        (&with("crv", json!(secret)), None, None, "OKP (no known name) cannot sign"),
+        (&with("alg", json!(secret)), None, None, "the file says alg \"(no known name)\""),
         (&with("alg", json!("none")), None, None, "the file says alg \"none\""),
         (&with("alg", json!("HS256")), None, None, "the file says alg \"HS256\""),
         (&with("alg", json!("EdDSA")), Some(Algorithm::RS256), None, "the file says alg \"EdDSA\""),
