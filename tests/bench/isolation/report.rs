@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::arguments::Arguments;
 use crate::figures::{Delays, busy, millis, published_to_arrived};
 use crate::machine::{Cpu, describe};
-use crate::receivers::Manner;
+use crate::receivers::{Client, Manner};
 use crate::scene::Scene;
 
 /// Well-behaved clients, without and with the two others.
@@ -18,6 +18,8 @@ const HEALTHY: usize = 18;
 const BURST_CLIENTS: usize = 10;
 /// Seconds of logouts for the healthy clients before figures are taken.
 const WARM_UP: usize = 3;
+
+const BUILD: &str = if cfg!(debug_assertions) { "debug build" } else { "release build" };
 
 /// What one run came to.
 struct Run {
@@ -38,7 +40,7 @@ pub(crate) fn run() {
 
 async fn isolation(arguments: &Arguments) {
     println!(
-        "{} logouts a second for {} s, {}, release build\n{}",
+        "{} logouts a second for {} s, {}, {BUILD}\n{}",
         arguments.rate,
         arguments.seconds,
         arguments.alg_name(),
@@ -132,7 +134,7 @@ async fn answered(pool: &PgPool, prefix: &str) -> Delays {
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
 async fn burst(arguments: &Arguments, logouts: usize) {
     println!(
-        "{logouts} logouts in the queue, {BURST_CLIENTS} clients, {}, release build\n{}",
+        "{logouts} logouts in the queue, {BURST_CLIENTS} clients, {}, {BUILD}\n{}",
         arguments.alg_name(),
         describe()
     );
@@ -144,7 +146,7 @@ async fn burst(arguments: &Arguments, logouts: usize) {
     let arrived = scene.arrived(logouts * BURST_CLIENTS).await;
     scene.settled().await;
     let cpu = scene.processes.cpu() - before;
-    let mut times: Vec<_> = scene.receivers.healthy().flat_map(|client| client.log()).map(|(_, at)| at).collect();
+    let mut times: Vec<_> = scene.receivers.healthy().flat_map(Client::log).map(|(_, at)| at).collect();
     times.sort_unstable();
     let took = times.last().zip(times.first()).map_or(Duration::ZERO, |(last, first)| *last - *first);
     println!(

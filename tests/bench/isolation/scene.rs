@@ -23,7 +23,7 @@ use crate::support::rabbitmq::Vhost;
 const EXCHANGE: &str = "idp";
 const QUEUE: &str = "signoff.events";
 /// For what takes long on a slow machine.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// Everything of one run; dropped, it is gone.
 pub(crate) struct Scene {
@@ -132,7 +132,7 @@ impl Scene {
     /// they had.
     pub(crate) async fn arrived(&self, count: usize) -> usize {
         let (mut last, mut since) = (0, Instant::now());
-        while last < count && since.elapsed() < Duration::from_secs(60) {
+        while last < count && since.elapsed() < Duration::from_mins(1) {
             sleep_until(Instant::now() + Duration::from_millis(20)).await;
             let now = self.receivers.arrived();
             if now > last {
@@ -190,7 +190,8 @@ impl Scene {
     }
 }
 
-async fn send(channel: &Channel, body: &str) -> lapin::publisher_confirm::PublisherConfirm {
+/// The answer of the broker comes later.
+async fn send(channel: &Channel, body: &str) -> impl Future<Output = lapin::Result<Confirmation>> + Send + use<> {
     let properties = BasicProperties::default().with_delivery_mode(2);
     let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
     let sent = channel.basic_publish(EXCHANGE.into(), "logout".into(), options, body.as_bytes(), properties);

@@ -70,7 +70,7 @@ impl World {
     /// Opens these provider sessions at these clients, and ends them again: one logout each.
     pub(crate) async fn logouts(&mut self, sessions: &[String], clients: &[usize]) {
         let open = |session: &String| {
-            let of = |client| json!({"session_id": session, "subject": "ann", "client_id": name(*client)});
+            let of = |client: &usize| json!({"session_id": session, "subject": "ann", "client_id": name(*client)});
             clients.iter().map(of).collect::<Vec<_>>()
         };
         let opened: Vec<_> = sessions.iter().flat_map(open).collect();
@@ -166,4 +166,4 @@ macro_rules! on_both_stores {
 pub(crate) use on_both_stores;
 
 /// Long for what takes moments on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
