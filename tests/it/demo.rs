@@ -15,7 +15,7 @@ use crate::support::rabbitmq::Vhost;
 use crate::support::{eventually, http_client};
 
 /// How long a demo may take on a busy machine.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 /// A running demo, and what it prints.
 struct Demo {
