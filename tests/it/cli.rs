@@ -179,7 +179,7 @@ async fn who_may_still_be_signed_in_is_said_and_it_ends_with_1() {
     for client in ["shop", "forum", "unknown"] {
         world.open("s1", "alice", client).await;
     }
-    let ran = world.signoff(&["logout", "--session-id", "s1", "--wait=1s"]).await;
+    let ran = world.signoff(&["logout", "--session-id", "s1", "--wait=3s"]).await;
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.out.contains("0 delivered, 1 pending, 1 abandoned, 1 skipped"), "{ran:?}");
     let mut still: Vec<_> = ran.out.lines().filter_map(|line| line.strip_prefix("may still be signed in: ")).collect();
