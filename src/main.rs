@@ -10,5 +10,5 @@ async fn main() -> anyhow::Result<ExitCode> {
     // One provider for every TLS connection, whatever a dependency would choose.
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     provider.install_default().map_err(|_| anyhow::anyhow!("another TLS provider is installed"))?;
-    Cli::parse().run().await
+    Ok(Cli::parse().run().await)
 }

@@ -156,6 +156,8 @@ fn histograms(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
     use super::*;
 
     #[test]
@@ -165,5 +167,64 @@ mod tests {
         let text = metrics.render().unwrap();
         assert!(text.contains("signoff_store_up 1"), "{text}");
         assert!(text.lines().filter(|l| !l.starts_with('#')).all(|l| l.starts_with("signoff_")), "{text}");
+    }
+
+    /// Every metric once, with labels. A field that is new must be named here.
+    fn lit(metrics: &Metrics) {
+        let Metrics {
+            registry: _,
+            events,
+            logouts_without_targets,
+            event_lag: _,
+            logout_latency,
+            attempts,
+            attempt_duration,
+            deliveries,
+            ready_age: _,
+            owed_age,
+            pending: _,
+            in_flight: _,
+            lane_state,
+            sign_duration,
+            record_batch_size: _,
+            record_duration: _,
+            settle_duration: _,
+            leases_lost: _,
+            amqp_connected,
+            store_up: _,
+            key_age,
+        } = metrics;
+        let some = ["x"; 4];
+        events.with_label_values(&some).inc();
+        for counter in [attempts, deliveries] {
+            counter.with_label_values(&some[..3]).inc();
+        }
+        logouts_without_targets.with_label_values(&some[..1]).inc();
+        for histogram in [logout_latency, attempt_duration, sign_duration] {
+            histogram.with_label_values(&some[..1]).observe(1.0);
+        }
+        for gauge in [owed_age, key_age] {
+            gauge.with_label_values(&some[..2]).set(1.0);
+        }
+        lane_state.with_label_values(&some[..2]).set(1);
+        amqp_connected.with_label_values(&some[..1]).set(1);
+    }
+
+    #[test]
+    fn the_readme_lists_every_metric_with_its_labels() {
+        let metrics = Metrics::new().unwrap();
+        lit(&metrics);
+        let labels = |family: &prometheus::proto::MetricFamily| {
+            family.get_metric()[0].get_label().iter().map(|label| label.name().to_owned()).collect::<BTreeSet<_>>()
+        };
+        let known: BTreeMap<_, _> =
+            metrics.registry.gather().iter().map(|family| (family.name().to_owned(), labels(family))).collect();
+        let quoted = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+        let rows = include_str!("../README.md").lines().filter(|line| line.starts_with("| `signoff_"));
+        let listed: BTreeMap<_, _> = rows
+            .map(|row| row.split('|').map(str::trim).collect::<Vec<_>>())
+            .map(|cells| (quoted(cells[1]).remove(0), quoted(cells[2]).into_iter().collect::<BTreeSet<_>>()))
+            .collect();
+        assert_eq!(listed, known);
     }
 }

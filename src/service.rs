@@ -2,6 +2,7 @@
 
 mod background;
 mod doors;
+mod expiry;
 mod registry;
 
 use std::net::{SocketAddr, TcpListener};
@@ -66,14 +67,14 @@ pub struct Service {
 impl Service {
     /// Opens the store, reads the keys, opens every door.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
-        let address = config.http.listen;
-        let listener = TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))?;
+        let listener = bind(config.http.listen)?;
         Self::start_on(config, listener).await
     }
 
     /// The same on a listener of the caller's.
     pub async fn start_on(config: Config, listener: TcpListener) -> anyhow::Result<Self> {
         let listen = listener.local_addr()?;
+        let scrape = config.metrics.listen.map(bind).transpose()?;
         tracing::info!(configuration = config.summary(), "starting");
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let metrics = Metrics::new()?;
@@ -90,6 +91,10 @@ impl Service {
         let health = parts.amqp(&intake);
         parts.background(&intake);
         parts.http(&intake, health, listener)?;
+        if let Some(listener) = scrape {
+            tracing::info!(listen = %listener.local_addr()?, "metrics, without a token");
+            parts.serve(admin::metrics_server(parts.metrics.clone(), listener)?);
+        }
         let poll = (Arc::clone(&keys), parts.shutdown.stop.clone());
         parts.shutdown.spawn(async move { poll.0.run(poll.1).await });
         tracing::info!(%listen, "ready");
@@ -106,6 +111,10 @@ impl Service {
     pub async fn stop(self) {
         self.shutdown.finish().await;
     }
+}
+
+fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))
 }
 
 async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Store>> {
@@ -229,7 +238,12 @@ impl Wiring {
             clock: Arc::clone(&self.clock),
             stop: self.shutdown.stop.clone(),
         };
-        let server = admin::server(admin, listener)?;
+        self.serve(admin::server(admin, listener)?);
+        Ok(())
+    }
+
+    /// Runs an HTTP server until the service stops.
+    fn serve(&self, server: actix_web::dev::Server) {
         let (handle, stop) = (server.handle(), self.shutdown.stop.clone());
         self.shutdown.spawn(async move {
             stop.cancelled().await;
@@ -240,12 +254,12 @@ impl Wiring {
                 tracing::error!(%error, "the HTTP server ended");
             }
         });
-        Ok(())
     }
 
     fn background(&self, intake: &Arc<Intake>) {
         background::refresh_directory(self);
         background::show_backlog(self);
-        background::keep_house(self, intake);
+        background::keep_house(self);
+        expiry::end_expired(self, intake);
     }
 }

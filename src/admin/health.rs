@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use super::Admin;
 use super::auth::{Caller, Reads};
 use super::problem::{Kind, Problem, ProblemBody};
+use crate::metrics::Metrics;
 
 /// The store is asked at most this often, however many probes come.
 const FRESH_FOR: Duration = Duration::from_secs(1);
@@ -114,7 +115,12 @@ pub(crate) async fn metrics(caller: Caller<Reads>, admin: Data<Admin>) -> Result
     if caller.issuers().is_some() {
         return Err(Problem::new(Kind::IssuerNotAllowed, "metrics show every issuer; the token is limited to some"));
     }
-    let text = admin.metrics.render().map_err(|error| {
+    rendered(&admin.metrics)
+}
+
+/// The metrics as text.
+pub(crate) fn rendered(counted: &Metrics) -> Result<HttpResponse, Problem> {
+    let text = counted.render().map_err(|error| {
         tracing::error!(%error, "the metrics could not be rendered");
         Problem::new(Kind::Internal, "the metrics could not be rendered")
     })?;

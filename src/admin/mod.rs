@@ -33,8 +33,8 @@ mod text;
 pub use doors::{Admin, Changed, Events, InvalidMember, Jwks, Validate};
 pub use health::Health;
 pub use openapi::document;
-pub use server::server;
-pub use settings::{Scope, Settings, Token};
+pub use server::{metrics_server, server};
+pub use settings::{Scope, Scrape, Settings, Token};
 
 use utoipa_actix_web::service_config::ServiceConfig;
 

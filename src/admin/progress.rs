@@ -44,21 +44,10 @@ impl Progress {
     /// Looks at those still open. A store that does not answer leaves them open: what was
     /// recorded stays recorded.
     async fn look(&mut self, store: &dyn Store) {
-        let mut open = Vec::new();
-        for id in std::mem::take(&mut self.open) {
-            match store.logout(id).await {
-                Ok(Some(detail)) => {
-                    let counts = detail.view.counts;
-                    self.counts.insert(id, counts);
-                    if counts.pending > 0 {
-                        open.push(id);
-                    }
-                }
-                Ok(None) => {}
-                Err(_) => open.push(id),
-            }
+        if let Ok(found) = store.logout_counts(&self.open).await {
+            self.open = found.iter().filter(|(_, counts)| counts.pending > 0).map(|(id, _)| *id).collect();
+            self.counts.extend(found);
         }
-        self.open = open;
     }
 }
 
@@ -149,11 +138,11 @@ impl Follower {
         loop {
             sleep(self.pause).await;
             self.pause = (self.pause * 2).clamp(PAUSE_FIRST, PAUSE_FOLLOW);
-            match self.store.logout(self.id).await {
-                Ok(Some(detail)) if self.told != Some(detail.view.counts) => return self.tell(detail.view.counts),
-                Ok(Some(_)) | Err(_) => {}
+            match self.store.logout_counts(&[self.id]).await.as_deref() {
+                Ok([(_, counts)]) if self.told != Some(*counts) => return self.tell(*counts),
                 // Pruned while we looked: nothing of it is owed any more.
-                Ok(None) => return self.end(self.told.unwrap_or_default()),
+                Ok([]) => return self.end(self.told.unwrap_or_default()),
+                Ok(_) | Err(_) => {}
             }
             if self.told_at.elapsed() >= HEARTBEAT {
                 self.told_at = Instant::now();

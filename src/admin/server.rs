@@ -8,12 +8,13 @@ use actix_web::error::QueryPayloadError;
 use actix_web::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use actix_web::middleware::{DefaultHeaders, from_fn};
 use actix_web::web::{self, Data};
-use actix_web::{App, HttpRequest, HttpServer};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, ResponseError};
 use utoipa_actix_web::AppExt;
 
 use super::openapi::Document;
 use super::problem::{Kind, Problem, shape};
-use super::{Admin, guard, query, routes};
+use super::{Admin, guard, health, query, routes};
+use crate::metrics::Metrics;
 
 /// A head must be complete by then: slow clients cannot hold connections.
 const HEAD_DEADLINE: Duration = Duration::from_secs(5);
@@ -52,6 +53,24 @@ pub fn server(admin: Admin, listener: TcpListener) -> std::io::Result<Server> {
         .max_connections(CONNECTIONS)
         .shutdown_timeout(DRAIN_SECONDS);
     Ok(server.listen(listener)?.run())
+}
+
+/// A server of `/metrics` alone, for those who scrape from inside and hold no token.
+pub fn metrics_server(metrics: Metrics, listener: TcpListener) -> std::io::Result<Server> {
+    let metrics = Data::new(metrics);
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(metrics.clone())
+            .wrap(from_fn(shape))
+            .route("/metrics", web::get().to(scrape))
+            .default_service(web::to(|| async { no_such().error_response() }))
+    });
+    let server = server.workers(1).disable_signals().client_request_timeout(HEAD_DEADLINE).keep_alive(KEEP_ALIVE);
+    Ok(server.max_connections(CONNECTIONS).shutdown_timeout(DRAIN_SECONDS).listen(listener)?.run())
+}
+
+async fn scrape(metrics: Data<Metrics>) -> Result<HttpResponse, Problem> {
+    health::rendered(&metrics)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the framework's signature")]

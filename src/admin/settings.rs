@@ -15,6 +15,13 @@ pub struct Settings {
     pub workers: usize,
 }
 
+/// `[metrics]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Scrape {
+    /// Where `/metrics` alone listens, without a token; `None`: it is a call of the API.
+    pub listen: Option<SocketAddr>,
+}
+
 /// `[http.tokens.<name>]`.
 #[derive(Clone)]
 pub struct Token {

@@ -11,6 +11,7 @@ pub(super) fn across(config: &Config, reader: &Reader) {
     issuers_differ(config, reader);
     clients_differ(config, reader);
     queues_differ(config, reader);
+    listeners_differ(config, reader);
     tokens_outlive_attempts(config, reader);
 }
 
@@ -61,6 +62,13 @@ fn queues_differ(config: &Config, reader: &Reader) {
                 format!("{:?} is read by `amqp.{}` too; give each intake its own queue", intake.queue, other.name);
             reader.wrong(["amqp", intake.name.as_str(), "queue"], what);
         }
+    }
+}
+
+fn listeners_differ(config: &Config, reader: &Reader) {
+    let api = config.http.listen;
+    if config.metrics.listen.is_some_and(|metrics| metrics == api && api.port() != 0) {
+        reader.wrong(["metrics", "listen"], format!("{api} is where the API listens; name another port"));
     }
 }
 

@@ -12,6 +12,7 @@ mod http;
 mod issuers;
 mod keys;
 mod log;
+mod metrics;
 mod mistake;
 mod place;
 mod reader;
@@ -58,6 +59,8 @@ pub struct Config {
     pub retry: retry::Schedule,
     /// `[tokens]`.
     pub tokens: token::Settings,
+    /// `[metrics]`.
+    pub metrics: admin::Scrape,
     /// `[log]`.
     pub log: telemetry::Settings,
     /// What is allowed and dangerous; logged at the start.
@@ -116,6 +119,7 @@ impl Config {
             dispatch,
             retry,
             tokens: root.within("tokens", delivery::read_tokens),
+            metrics: root.within("metrics", metrics::read),
             log: root.within("log", log::read),
             warnings: Vec::new(),
         };
@@ -127,8 +131,13 @@ impl Config {
     /// Makes what may be made at the start: the default data directory and keys with
     /// `generate = true` that are not there yet.
     pub fn prepare(&self) -> anyhow::Result<()> {
-        store::prepare(&self.store)?;
+        self.prepare_store()?;
         keys::prepare(self.issuers.iter().flat_map(|issuer| &issuer.generate))
+    }
+
+    /// Makes the default data directory alone.
+    pub fn prepare_store(&self) -> anyhow::Result<()> {
+        store::prepare(&self.store)
     }
 
     /// One line that says what is configured.

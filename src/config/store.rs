@@ -51,6 +51,7 @@ pub(super) fn read(store: &mut Section<'_>) -> StoreSettings {
         logouts: keep("keep_logouts", default.logouts),
         ended_sessions: keep("ended_session_memory", default.ended_sessions),
         sessions: keep("session_max_age", default.sessions),
+        until_logged_out: default.until_logged_out,
     };
     StoreSettings { url: url.unwrap_or_else(|| DEFAULT_URL.into()), retention }
 }

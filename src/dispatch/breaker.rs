@@ -151,6 +151,13 @@ impl Breaker {
         }
     }
 
+    /// The client asked to be left alone until then: while it is open, no probe goes earlier.
+    pub(super) fn not_before(&mut self, at: Instant) {
+        if let State::Open { until, .. } = &mut self.state {
+            *until = at.max(*until);
+        }
+    }
+
     fn failed(&mut self, failures: u32, now: Instant) -> Option<Change> {
         if failures >= self.opens_after {
             self.open(self.first, now);
@@ -217,6 +224,18 @@ mod tests {
         fail(&mut breaker, 5, now);
         assert!(!breaker.probe_is_due(now + Duration::from_millis(999)));
         assert!(breaker.probe_is_due(now + SECOND));
+    }
+
+    #[test]
+    fn a_client_that_asks_for_time_is_probed_no_earlier() {
+        for (asks, probed) in [(0, 1_u32), (1, 1), (7, 7)] {
+            let (mut breaker, now) = start();
+            breaker.not_before(now + 60 * SECOND);
+            fail(&mut breaker, 5, now);
+            breaker.not_before(now + SECOND * asks);
+            assert!(!breaker.probe_is_due(now + SECOND * probed.saturating_sub(1)), "{asks}");
+            assert!(breaker.probe_is_due(now + SECOND * probed), "{asks}");
+        }
     }
 
     #[test]

@@ -108,6 +108,11 @@ impl Lanes {
         change
     }
 
+    /// The client asked for this much time (`Retry-After`).
+    pub(super) fn asked_for(&mut self, client: ClientKey, time: Duration, now: Instant) {
+        self.lane(client).breaker.not_before(now + time);
+    }
+
     /// Takes out what waits in a lane.
     pub(super) fn drain(&mut self, client: ClientKey) -> Vec<Row> {
         self.lane(client).drain()

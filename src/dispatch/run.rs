@@ -155,6 +155,9 @@ impl Dispatcher {
         self.parts.metrics.attempts.with_label_values(&[issuer, &client.client_id, outcome.as_str()]).inc();
         self.parts.metrics.attempt_duration.with_label_values(&[issuer]).observe(took.as_secs_f64());
         let change = self.lanes.finished(&done.ticket, outcome, took, now);
+        if let Some(time) = done.attempt.retry_after {
+            self.lanes.asked_for(client.key, time.min(self.parts.schedule.retry_after_cap), now);
+        }
         self.changed(client, change);
         self.publish(client.key, now);
         self.judge(done);

@@ -51,60 +51,75 @@ pub enum AmqpError {
 
 /// Consumes until the service stops; rebuilds connection, channel and topology whenever they break.
 pub async fn run(settings: Amqp, intake: Arc<Intake>, shutdown: Shutdown) {
-    let rejects = Rejects::new(&settings);
     let connected = intake.metrics().amqp_connected.with_label_values(&[settings.name.as_str()]);
     connected.set(0);
+    let rejects = Rejects::new(&settings);
+    let door = Arc::new(Door { settings, intake, rejects, connected });
     let mut tries = 0;
     while !shutdown.stop.is_cancelled() {
-        let begun = intake.clock().instant();
-        tokio::select! {
-            () = shutdown.stop.cancelled() => break,
-            link = Link::open(&settings) => match link {
-                Ok(link) => {
-                    connected.set(1);
-                    tracing::info!(intake = settings.name, queue = settings.queue, "consuming");
-                    session(&settings, &intake, &rejects, &link, &shutdown.stop, || connected.set(0)).await;
-                    connected.set(0);
-                    link.close().await;
-                }
-                Err(error) => {
-                    tracing::warn!(intake = settings.name, error = Chain(&error).to_string(), "not connected");
-                }
-            },
+        let begun = door.intake.clock().instant();
+        let (session, stop) = (Arc::clone(&door), shutdown.stop.clone());
+        // A task of its own, so that a defect in one session does not close the door for good.
+        if shutdown.spawn(async move { session.session(&stop).await }).await.is_err() {
+            tracing::error!(intake = door.settings.name, "a session panicked, rebuilding");
         }
-        let lasted = intake.clock().instant().saturating_duration_since(begun);
+        door.connected.set(0);
+        let lasted = door.intake.clock().instant().saturating_duration_since(begun);
         tries = if lasted > GOOD_SESSION { 0 } else { tries + 1 };
+        // Asked to stop meanwhile: the loop ends.
         let _ = shutdown.stop.run_until_cancelled(tokio::time::sleep(pause(tries, REBUILD))).await;
     }
-    rejects.close().await;
+    door.rejects.close().await;
 }
 
-/// Consumes on this link until it breaks or the service stops.
-async fn session(
-    settings: &Amqp,
-    intake: &Intake,
-    rejects: &Rejects,
-    link: &Link,
-    stop: &CancellationToken,
-    broken: impl Fn(),
-) {
-    let end = stop.child_token();
-    let watching = async {
-        let Some(why) = end.run_until_cancelled(watch::watch(link, settings, intake.clock())).await else { return };
-        broken();
-        tracing::warn!(intake = settings.name, why, "rebuilding");
-        end.cancel();
-    };
-    let consuming = async {
-        match Consuming::new(settings, intake, rejects, link, &end).run().await {
-            End::Asked => {}
-            End::Closed => tracing::warn!(intake = settings.name, "the broker ended the consumer, rebuilding"),
-            End::Stale => tracing::warn!(intake = settings.name, "acknowledged too late, rebuilding"),
+/// What every session of an intake shares.
+struct Door {
+    settings: Amqp,
+    intake: Arc<Intake>,
+    rejects: Rejects,
+    connected: prometheus::IntGauge,
+}
+
+impl Door {
+    /// Connects and consumes until the link breaks or the service stops.
+    async fn session(&self, stop: &CancellationToken) {
+        let settings = &self.settings;
+        match stop.run_until_cancelled(Link::open(settings)).await {
+            None => {}
+            Some(Ok(link)) => {
+                self.connected.set(1);
+                tracing::info!(intake = settings.name, queue = settings.queue, "consuming");
+                self.consume(&link, stop).await;
+                link.close().await;
+            }
+            Some(Err(error)) => {
+                tracing::warn!(intake = settings.name, error = Chain(&error).to_string(), "not connected");
+            }
         }
-        end.cancel();
-    };
-    // Both run to their end: a batch that is being recorded is never dropped half way.
-    tokio::join!(watching, consuming);
+    }
+
+    /// Consumes on this link until it breaks or the service stops.
+    async fn consume(&self, link: &Link, stop: &CancellationToken) {
+        let settings = &self.settings;
+        let end = stop.child_token();
+        let watching = async {
+            let watch = watch::watch(link, settings, self.intake.clock());
+            let Some(why) = end.run_until_cancelled(watch).await else { return };
+            self.connected.set(0);
+            tracing::warn!(intake = settings.name, why, "rebuilding");
+            end.cancel();
+        };
+        let consuming = async {
+            match Consuming::new(self, link, &end).run().await {
+                End::Asked => {}
+                End::Closed => tracing::warn!(intake = settings.name, "the broker ended the consumer, rebuilding"),
+                End::Stale => tracing::warn!(intake = settings.name, "acknowledged too late, rebuilding"),
+            }
+            end.cancel();
+        };
+        // Both run to their end: a batch that is being recorded is never dropped half way.
+        tokio::join!(watching, consuming);
+    }
 }
 
 /// First and longest wait between tries.

@@ -20,7 +20,7 @@ pub use clock::{Clock, SystemClock};
 pub use delivery::{Delivery, DeliveryState, Leased, Streak};
 pub use directory::{Directory, SharedDirectory};
 pub use event::{Closing, Event, EventKind, LogoutRequest, NamedSession, Opening, Scope};
-pub use hashed::hashed;
+pub use hashed::{fingerprint, hashed};
 pub use ids::{ClientKey, DeliveryId, IssuerKey, LeaseId, LogoutId};
 pub use logout::{Logout, Receipt, ReceiptStatus};
 pub use outcome::{Attempt, Outcome};

@@ -4,11 +4,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Wiring;
+use super::{Wiring, expiry};
 use crate::admin::Health;
-use crate::intake::Intake;
 use crate::model::{ClientKey, Directory};
-use crate::store::Backlog;
+use crate::store::{Backlog, Retention};
 
 /// How soon another replica's writes are seen here.
 const REFRESH: Duration = Duration::from_secs(2);
@@ -17,6 +16,8 @@ const GAUGES: Duration = Duration::from_secs(10);
 /// How often retention is looked at, and how much one look deletes.
 const HOUSE: Duration = Duration::from_mins(1);
 const PRUNE: u32 = 1000;
+/// Between two looks that delete: others write, too.
+const BREATH: Duration = Duration::from_millis(200);
 
 /// Keeps the directory equal to what is registered.
 pub(super) fn refresh_directory(parts: &Wiring) {
@@ -102,15 +103,21 @@ fn labels(directory: &Directory, client: ClientKey) -> (String, String) {
     (issuer.to_owned(), client.client_id.clone())
 }
 
-/// Retention, in small steps.
-pub(super) fn keep_house(parts: &Wiring, _intake: &Arc<Intake>) {
-    let (store, keep) = (Arc::clone(&parts.store), parts.config.store.retention.clone());
-    let stop = parts.shutdown.stop.clone();
+/// Retention, in small steps, for as long as a step finds something.
+pub(super) fn keep_house(parts: &Wiring) {
+    let until_logged_out = expiry::issuers(&parts.config, &parts.registered);
+    let keep = Retention { until_logged_out, ..parts.config.store.retention.clone() };
+    let (store, stop) = (Arc::clone(&parts.store), parts.shutdown.stop.clone());
     parts.shutdown.spawn(async move {
-        while stop.run_until_cancelled(tokio::time::sleep(HOUSE)).await.is_some() {
+        let mut pause = HOUSE;
+        while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+            pause = HOUSE;
             match store.prune(&keep, PRUNE).await {
                 Ok(0) => {}
-                Ok(rows) => tracing::debug!(rows, "pruned"),
+                Ok(rows) => {
+                    tracing::debug!(rows, "pruned");
+                    pause = BREATH;
+                }
                 Err(error) => tracing::warn!(%error, "could not prune"),
             }
         }

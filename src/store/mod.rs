@@ -22,12 +22,12 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 
 use crate::model::{
-    Attempt, ClientKey, Clock, DeliveryId, Event, IssuerKey, LeaseId, Leased, Logout, Receipt, SkipReason, Target,
-    Verdict,
+    Attempt, ClientKey, Clock, DeliveryId, Event, IssuerKey, LeaseId, Leased, Logout, LogoutId, Receipt, SkipReason,
+    Target, Verdict,
 };
 use views::{
-    ClientRecord, DeliveryDetail, DeliveryFilter, DeliveryView, LogoutDetail, LogoutFilter, LogoutView, Page, PageOf,
-    SessionFilter, SessionView,
+    ClientRecord, Counts, DeliveryDetail, DeliveryFilter, DeliveryView, ExpiredSession, LogoutDetail, LogoutFilter,
+    LogoutView, Page, PageOf, SessionFilter, SessionView,
 };
 
 /// Decides, inside `record`'s transaction, what becomes of each session a logout covers. Pure.
@@ -235,6 +235,8 @@ pub struct Retention {
     pub ended_sessions: Duration,
     /// Sessions after their last opening.
     pub sessions: Duration,
+    /// Issuers whose expired sessions are kept until [`Registry::expired_sessions`] was acted on.
+    pub until_logged_out: Vec<IssuerKey>,
 }
 
 impl Default for Retention {
@@ -246,6 +248,7 @@ impl Default for Retention {
             logouts: Duration::from_secs(30 * DAY),
             ended_sessions: Duration::from_secs(7 * DAY),
             sessions: Duration::from_secs(30 * DAY),
+            until_logged_out: Vec::new(),
         }
     }
 }
@@ -298,11 +301,18 @@ pub trait Registry: Send + Sync {
     /// Sessions, those first seen last first.
     async fn sessions(&self, filter: &SessionFilter, page: &Page) -> Result<PageOf<SessionView>, StoreError>;
 
+    /// Provider sessions of this issuer that ended by time: every session under them has passed its
+    /// `expires_at`, and a logout has not yet left all of them alone. At most so many, oldest first.
+    async fn expired_sessions(&self, issuer: IssuerKey, limit: u32) -> Result<Vec<ExpiredSession>, StoreError>;
+
     /// Logouts, newest first.
     async fn logouts(&self, filter: &LogoutFilter, page: &Page) -> Result<PageOf<LogoutView>, StoreError>;
 
     /// One logout with what it owed.
-    async fn logout(&self, id: crate::model::LogoutId) -> Result<Option<LogoutDetail>, StoreError>;
+    async fn logout(&self, id: LogoutId) -> Result<Option<LogoutDetail>, StoreError>;
+
+    /// How far these logouts are; unknown ones are left out.
+    async fn logout_counts(&self, ids: &[LogoutId]) -> Result<Vec<(LogoutId, Counts)>, StoreError>;
 
     /// Deliveries, newest first.
     async fn deliveries(&self, filter: &DeliveryFilter, page: &Page) -> Result<PageOf<DeliveryView>, StoreError>;

@@ -66,6 +66,15 @@ pub struct SessionView {
     pub client_id: String,
 }
 
+/// A provider session that ended by time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExpiredSession {
+    /// The provider's own key of it.
+    pub session_id: String,
+    /// When the last session under it expired, or opened if that was later.
+    pub ended_at: OffsetDateTime,
+}
+
 /// Which logouts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogoutFilter {

@@ -10,6 +10,7 @@ use crate::support::process::Service;
 use crate::support::rabbitmq::{Depth, Vhost};
 use crate::support::receiver::Receiver;
 use crate::support::script::{Script, Step, answer};
+use crate::support::setup::{SQLITE, Setup};
 use crate::support::{eventually, http_client};
 
 const SOON: Duration = Duration::from_secs(30);
@@ -160,9 +161,8 @@ async fn a_service_that_does_not_start_is_reported_with_its_status() {
 }
 
 #[tokio::test]
-#[ignore = "the program does not serve yet"]
 async fn a_service_is_killed_started_again_and_stopped() {
-    let mut service = Service::spawn("").await;
+    let mut service = Service::spawn(&Setup::new(SQLITE).config()).await;
     assert!(!service.kill9().success());
     service.start_again().await;
     let answer = http_client().get(service.url("/livez")).send().await.expect("an answer");

@@ -11,13 +11,21 @@ mod architecture;
 #[cfg(test)]
 mod broker_restart;
 #[cfg(test)]
+mod cli;
+#[cfg(test)]
 mod config;
+#[cfg(test)]
+mod crash;
 #[cfg(test)]
 mod deliver;
 #[cfg(test)]
-mod fake_store;
+mod demo;
+#[cfg(test)]
+mod expiry;
 #[cfg(test)]
 mod faulty_store;
+#[cfg(test)]
+mod flow;
 #[cfg(test)]
 mod fresh_tokens;
 #[cfg(test)]
@@ -27,7 +35,15 @@ mod harness;
 #[cfg(test)]
 mod intake;
 #[cfg(test)]
+mod isolation;
+#[cfg(test)]
+mod map;
+#[cfg(test)]
+mod metrics_listener;
+#[cfg(test)]
 mod python_publisher;
+#[cfg(test)]
+mod readme;
 #[cfg(test)]
 mod rejected;
 #[cfg(test)]

@@ -7,23 +7,16 @@ use futures_util::{FutureExt, StreamExt};
 use lapin::Consumer;
 use lapin::message::Delivery;
 use lapin::options::BasicAckOptions;
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::acks::{self, Ack};
 use super::link::Link;
 use super::reject::Rejects;
-use super::{Amqp, REJECT, STORE, pause};
+use super::{Amqp, Door, REJECT, STORE, pause};
 use crate::format::{self, Parsed};
 use crate::intake::{AcceptError, Chain, Intake};
 use crate::model::Event;
-
-/// This many messages at once are a burst: only then is it worth to wait for the next one.
-const BURST: usize = 8;
-/// How long the next message of a burst may take.
-const GAP: Duration = Duration::from_millis(2);
-/// How long a burst is gathered at most.
-const GATHER: Duration = Duration::from_millis(20);
 
 /// Why consuming ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,15 +60,10 @@ pub(super) struct Consuming<'a> {
 
 impl<'a> Consuming<'a> {
     /// Consumes on this link until `end`.
-    pub(super) fn new(
-        settings: &'a Amqp,
-        intake: &'a Intake,
-        rejects: &'a Rejects,
-        link: &Link,
-        end: &'a CancellationToken,
-    ) -> Self {
-        let stream = link.consumer.clone();
-        Self { settings, intake, rejects, end, stream, held: Vec::new(), tries: 0, retry_at: later(Duration::ZERO) }
+    pub(super) fn new(door: &'a Door, link: &Link, end: &'a CancellationToken) -> Self {
+        let Door { settings, intake, rejects, .. } = door;
+        let (stream, held) = (link.consumer.clone(), Vec::new());
+        Self { settings, intake, rejects, end, stream, held, tries: 0, retry_at: later(Duration::ZERO) }
     }
 
     /// Batch after batch, strictly one at a time.
@@ -87,7 +75,7 @@ impl<'a> Consuming<'a> {
                 () = sleep_until(self.retry_at), if !self.held.is_empty() => self.retry_held().await,
                 next = self.stream.next() => match next {
                     Some(Ok(first)) => {
-                        let batch = self.gather(first).await;
+                        let batch = self.gather(first);
                         self.settle(batch).await
                     }
                     Some(Err(_)) | None => return End::Closed,
@@ -99,27 +87,14 @@ impl<'a> Consuming<'a> {
         }
     }
 
-    /// Everything that is there, up to a batch; in a burst also what comes within moments.
-    async fn gather(&mut self, first: Delivery) -> Vec<Delivery> {
+    /// Everything that is there, up to a batch; never waits for more.
+    fn gather(&mut self, first: Delivery) -> Vec<Delivery> {
         let mut batch = vec![first];
-        let mut latest = None;
         while batch.len() < self.settings.batch {
-            let next = match self.stream.next().now_or_never() {
-                Some(next) => next,
-                None if batch.len() < BURST => break,
-                None => {
-                    let now = later(Duration::ZERO);
-                    let latest = *latest.get_or_insert(now + GATHER);
-                    match timeout_at(latest.min(now + GAP), self.stream.next()).await {
-                        Ok(next) => next,
-                        Err(_) => break,
-                    }
-                }
-            };
-            match next {
-                Some(Ok(message)) => batch.push(message),
+            match self.stream.next().now_or_never() {
+                Some(Some(Ok(message))) => batch.push(message),
                 // The end shows again at the next poll, after this batch.
-                Some(Err(_)) | None => break,
+                Some(_) | None => break,
             }
         }
         batch

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeleteOptions};
 use lapin::{BasicProperties, Channel, Confirmation, Connection};
 use tokio::sync::Mutex;
 
@@ -75,6 +75,16 @@ impl Publisher {
     /// Declares the queue of what cannot be read, for when somebody deleted it.
     pub(super) async fn declare_rejected(&self, queue: &str) -> Result<(), AmqpError> {
         in_time(async { topology::declare_rejected(&self.channel().await?, queue).await }).await
+    }
+
+    /// Deletes a queue with what is in it; one that is not there is fine.
+    pub async fn delete_queue(&self, queue: &str) -> Result<(), AmqpError> {
+        in_time(async {
+            let channel = self.channel().await?;
+            channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await?;
+            Ok(())
+        })
+        .await
     }
 
     /// Closes the connection; the next message opens another.

@@ -90,7 +90,7 @@ async fn arm(pool: &PgPool, mut query: QueryBuilder<Postgres>, now: OffsetDateTi
 
 pub(super) async fn prune(pool: &PgPool, keep: &Retention, limit: u32, now: OffsetDateTime) -> Result<u64, StoreError> {
     let limit = i64::from(limit);
-    let mut gone = 0;
+    let mut gone = prune_sessions(pool, keep, limit, now).await?;
     for (statement, age) in statements(keep) {
         let done = sqlx::query(statement).bind(At(now - age)).bind(limit).execute(pool).await.map_err(failed)?;
         gone += done.rows_affected();
@@ -98,8 +98,25 @@ pub(super) async fn prune(pool: &PgPool, keep: &Retention, limit: u32, now: Offs
     Ok(gone)
 }
 
+/// What has expired, unless it is to be logged out for that and was not yet.
+async fn prune_sessions(pool: &PgPool, keep: &Retention, limit: i64, now: OffsetDateTime) -> Result<u64, StoreError> {
+    let done = sqlx::query(
+        "DELETE FROM sessions WHERE (issuer, session_id, client, sid) IN
+           (SELECT issuer, session_id, client, sid FROM sessions
+            WHERE expires_at < $1 AND (held OR issuer <> ALL($3))
+            ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+    )
+    .bind(At(now))
+    .bind(limit)
+    .bind(keep.until_logged_out.iter().map(|issuer| issuer.0).collect::<Vec<_>>())
+    .execute(pool)
+    .await
+    .map_err(failed)?;
+    Ok(done.rows_affected())
+}
+
 /// Each deletes at most `$2` rows older than `$1`, and waits for nobody.
-fn statements(keep: &Retention) -> [(&'static str, Duration); 7] {
+fn statements(keep: &Retention) -> [(&'static str, Duration); 6] {
     [
         (
             "DELETE FROM attempts WHERE delivery_id IN (SELECT id FROM delivered WHERE settled_at < $1 ORDER BY id LIMIT $2)",
@@ -121,12 +138,6 @@ fn statements(keep: &Retention) -> [(&'static str, Duration); 7] {
                   AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.logout_id = l.id)
                 ORDER BY l.id LIMIT $2 FOR UPDATE SKIP LOCKED)",
             keep.logouts,
-        ),
-        (
-            "DELETE FROM sessions WHERE (issuer, session_id, client, sid) IN
-               (SELECT issuer, session_id, client, sid FROM sessions WHERE expires_at < $1
-                ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
-            Duration::ZERO,
         ),
         (
             "DELETE FROM closings WHERE (issuer, session_id, client) IN

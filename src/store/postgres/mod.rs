@@ -19,8 +19,8 @@ use super::intern::Interned;
 use super::probe::Probe;
 use super::record::{Input, give_back};
 use super::views::{
-    ClientRecord, DeliveryDetail, DeliveryFilter, DeliveryView, LogoutDetail, LogoutFilter, LogoutView, Page, PageOf,
-    SessionFilter, SessionView,
+    ClientRecord, Counts, DeliveryDetail, DeliveryFilter, DeliveryView, ExpiredSession, LogoutDetail, LogoutFilter,
+    LogoutView, Page, PageOf, SessionFilter, SessionView,
 };
 use super::{
     Backlog, DueLane, Options, Outbox, Planner, Recorded, Registry, Retention, Rooms, Settled, Settlement, StoreError,
@@ -54,7 +54,9 @@ impl PostgresStore {
             .connect_with(connect)
             .await
             .map_err(failed)?;
-        MIGRATIONS.run(&pool).await.map_err(|error| StoreError::Unavailable(error.into()))?;
+        if !is_current(&pool).await? {
+            MIGRATIONS.run(&pool).await.map_err(|error| StoreError::Unavailable(error.into()))?;
+        }
         Ok(Self { pool, options, clock, probe: None, interned: Interned::default() })
     }
 
@@ -70,6 +72,25 @@ impl PostgresStore {
             sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(&self.pool).await.map_err(failed)?;
         Ok(now + self.options.clock_offset)
     }
+}
+
+/// Whether the schema is exactly ours. The migrator locks for the length of a session, which a pooler
+/// hands to others: it is left alone where there is nothing to do.
+async fn is_current(pool: &PgPool) -> Result<bool, StoreError> {
+    let begun: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
+        .fetch_one(pool)
+        .await
+        .map_err(failed)?;
+    if !begun {
+        return Ok(false);
+    }
+    let applied: Vec<(i64, Vec<u8>)> =
+        sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version")
+            .fetch_all(pool)
+            .await
+            .map_err(failed)?;
+    let known = MIGRATIONS.iter().map(|migration| (migration.version, &*migration.checksum));
+    Ok(known.eq(applied.iter().map(|(version, checksum)| (*version, checksum.as_slice()))))
 }
 
 /// By SQLSTATE class: what cannot succeed is poison, what may is unavailable.
@@ -233,12 +254,20 @@ impl Registry for PostgresStore {
         read::sessions(&self.pool, filter, page).await
     }
 
+    async fn expired_sessions(&self, issuer: IssuerKey, limit: u32) -> Result<Vec<ExpiredSession>, StoreError> {
+        read::expired_sessions(&self.pool, issuer, limit, self.clock_now().await?).await
+    }
+
     async fn logouts(&self, filter: &LogoutFilter, page: &Page) -> Result<PageOf<LogoutView>, StoreError> {
         read::logouts(&self.pool, filter, page).await
     }
 
     async fn logout(&self, id: LogoutId) -> Result<Option<LogoutDetail>, StoreError> {
         read::logout(&self.pool, id).await
+    }
+
+    async fn logout_counts(&self, ids: &[LogoutId]) -> Result<Vec<(LogoutId, Counts)>, StoreError> {
+        read::logout_counts(&self.pool, ids).await
     }
 
     async fn deliveries(&self, filter: &DeliveryFilter, page: &Page) -> Result<PageOf<DeliveryView>, StoreError> {

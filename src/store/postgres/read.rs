@@ -2,15 +2,17 @@
 
 use sqlx::postgres::PgPool;
 use sqlx::{Postgres, QueryBuilder};
+use time::OffsetDateTime;
 
 use super::failed;
 use crate::model::{AbandonReason, DeliveryId, IssuerKey, LogoutId, Outcome};
 use crate::store::StoreError;
+use crate::store::at::At;
 use crate::store::page;
 use crate::store::rows::{self, AttemptRow, CountRow, DeliveryRow, LogoutRow, SessionViewRow, code, scope, state};
 use crate::store::views::{
-    DeliveryDetail, DeliveryFilter, DeliveryView, LogoutDetail, LogoutFilter, LogoutView, Page, PageOf, SessionFilter,
-    SessionView,
+    Counts, DeliveryDetail, DeliveryFilter, DeliveryView, ExpiredSession, LogoutDetail, LogoutFilter, LogoutView, Page,
+    PageOf, SessionFilter, SessionView,
 };
 
 const LOGOUT: &str =
@@ -86,6 +88,32 @@ pub(super) async fn sessions(
     Ok(page::cut(rows, page, |row| row.id.to_string()).map(SessionViewRow::view))
 }
 
+/// A session that a logout left alone does not ask for another one.
+pub(super) async fn expired_sessions(
+    pool: &PgPool,
+    issuer: IssuerKey,
+    limit: u32,
+    now: OffsetDateTime,
+) -> Result<Vec<ExpiredSession>, StoreError> {
+    let rows: Vec<(String, At)> = sqlx::query_as(
+        "SELECT session_id, greatest(max(expires_at), max(opened_at)) AS ended_at FROM sessions
+         WHERE issuer = $1 AND session_id IN
+           (SELECT o.session_id FROM sessions o
+            WHERE o.issuer = $1 AND o.expires_at < $2 AND NOT o.held
+              AND NOT EXISTS (SELECT 1 FROM sessions alive WHERE alive.issuer = o.issuer
+                              AND alive.session_id = o.session_id AND alive.expires_at >= $2)
+            ORDER BY o.expires_at LIMIT $3)
+         GROUP BY session_id ORDER BY ended_at",
+    )
+    .bind(issuer.0)
+    .bind(At(now))
+    .bind(i64::from(limit))
+    .fetch_all(pool)
+    .await
+    .map_err(failed)?;
+    Ok(rows.into_iter().map(|(session_id, at)| ExpiredSession { session_id, ended_at: at.0 }).collect())
+}
+
 pub(super) async fn logouts(
     pool: &PgPool,
     filter: &LogoutFilter,
@@ -122,6 +150,16 @@ async fn count(pool: &PgPool, logouts: &[i64]) -> Result<Vec<CountRow>, StoreErr
     .fetch_all(pool)
     .await
     .map_err(failed)
+}
+
+pub(super) async fn logout_counts(pool: &PgPool, ids: &[LogoutId]) -> Result<Vec<(LogoutId, Counts)>, StoreError> {
+    let known: Vec<i64> = sqlx::query_scalar("SELECT id FROM logouts WHERE id = ANY($1)")
+        .bind(ids.iter().map(|id| id.0).collect::<Vec<_>>())
+        .fetch_all(pool)
+        .await
+        .map_err(failed)?;
+    let counted = count(pool, &known).await?;
+    Ok(known.into_iter().map(LogoutId).map(|id| (id, rows::counts(&counted, id))).collect())
 }
 
 pub(super) async fn logout(pool: &PgPool, id: LogoutId) -> Result<Option<LogoutDetail>, StoreError> {

@@ -19,8 +19,8 @@ use super::intern::Interned;
 use super::probe::Probe;
 use super::record::{Input, give_back};
 use super::views::{
-    ClientRecord, DeliveryDetail, DeliveryFilter, DeliveryView, LogoutDetail, LogoutFilter, LogoutView, Page, PageOf,
-    SessionFilter, SessionView,
+    ClientRecord, Counts, DeliveryDetail, DeliveryFilter, DeliveryView, ExpiredSession, LogoutDetail, LogoutFilter,
+    LogoutView, Page, PageOf, SessionFilter, SessionView,
 };
 use super::{
     Backlog, DueLane, Options, Outbox, Planner, Recorded, Registry, Retention, Rooms, Settled, Settlement, StoreError,
@@ -221,12 +221,20 @@ impl Registry for SqliteStore {
         read::sessions(&self.reader, filter, page).await
     }
 
+    async fn expired_sessions(&self, issuer: IssuerKey, limit: u32) -> Result<Vec<ExpiredSession>, StoreError> {
+        read::expired_sessions(&self.reader, issuer, limit, self.clock_now()).await
+    }
+
     async fn logouts(&self, filter: &LogoutFilter, page: &Page) -> Result<PageOf<LogoutView>, StoreError> {
         read::logouts(&self.reader, filter, page).await
     }
 
     async fn logout(&self, id: LogoutId) -> Result<Option<LogoutDetail>, StoreError> {
         read::logout(&self.reader, id).await
+    }
+
+    async fn logout_counts(&self, ids: &[LogoutId]) -> Result<Vec<(LogoutId, Counts)>, StoreError> {
+        read::logout_counts(&self.reader, ids).await
     }
 
     async fn deliveries(&self, filter: &DeliveryFilter, page: &Page) -> Result<PageOf<DeliveryView>, StoreError> {

@@ -3,15 +3,17 @@
 use sqlx::sqlite::SqlitePool;
 use sqlx::types::Json;
 use sqlx::{QueryBuilder, Sqlite};
+use time::OffsetDateTime;
 
 use super::failed;
 use crate::model::{AbandonReason, DeliveryId, IssuerKey, LogoutId, Outcome};
 use crate::store::StoreError;
+use crate::store::at::At;
 use crate::store::page;
 use crate::store::rows::{self, AttemptRow, CountRow, DeliveryRow, LogoutRow, SessionViewRow, code, scope, state};
 use crate::store::views::{
-    DeliveryDetail, DeliveryFilter, DeliveryView, LogoutDetail, LogoutFilter, LogoutView, Page, PageOf, SessionFilter,
-    SessionView,
+    Counts, DeliveryDetail, DeliveryFilter, DeliveryView, ExpiredSession, LogoutDetail, LogoutFilter, LogoutView, Page,
+    PageOf, SessionFilter, SessionView,
 };
 
 const LOGOUT: &str =
@@ -87,6 +89,32 @@ pub(super) async fn sessions(
     Ok(page::cut(rows, page, |row| row.id.to_string()).map(SessionViewRow::view))
 }
 
+/// A session that a logout left alone does not ask for another one.
+pub(super) async fn expired_sessions(
+    pool: &SqlitePool,
+    issuer: IssuerKey,
+    limit: u32,
+    now: OffsetDateTime,
+) -> Result<Vec<ExpiredSession>, StoreError> {
+    let rows: Vec<(String, At)> = sqlx::query_as(
+        "SELECT session_id, max(max(expires_at), max(opened_at)) AS ended_at FROM sessions
+         WHERE issuer = $1 AND session_id IN
+           (SELECT o.session_id FROM sessions o
+            WHERE o.issuer = $1 AND o.expires_at < $2 AND NOT o.held
+              AND NOT EXISTS (SELECT 1 FROM sessions alive WHERE alive.issuer = o.issuer
+                              AND alive.session_id = o.session_id AND alive.expires_at >= $2)
+            ORDER BY o.expires_at LIMIT $3)
+         GROUP BY session_id ORDER BY ended_at",
+    )
+    .bind(issuer.0)
+    .bind(At(now))
+    .bind(i64::from(limit))
+    .fetch_all(pool)
+    .await
+    .map_err(failed)?;
+    Ok(rows.into_iter().map(|(session_id, at)| ExpiredSession { session_id, ended_at: at.0 }).collect())
+}
+
 pub(super) async fn logouts(
     pool: &SqlitePool,
     filter: &LogoutFilter,
@@ -123,6 +151,16 @@ async fn count(pool: &SqlitePool, logouts: &[i64]) -> Result<Vec<CountRow>, Stor
     .fetch_all(pool)
     .await
     .map_err(failed)
+}
+
+pub(super) async fn logout_counts(pool: &SqlitePool, ids: &[LogoutId]) -> Result<Vec<(LogoutId, Counts)>, StoreError> {
+    let known: Vec<i64> = sqlx::query_scalar("SELECT id FROM logouts WHERE id IN (SELECT value FROM json_each($1))")
+        .bind(Json(ids))
+        .fetch_all(pool)
+        .await
+        .map_err(failed)?;
+    let counted = count(pool, &known).await?;
+    Ok(known.into_iter().map(LogoutId).map(|id| (id, rows::counts(&counted, id))).collect())
 }
 
 pub(super) async fn logout(pool: &SqlitePool, id: LogoutId) -> Result<Option<LogoutDetail>, StoreError> {

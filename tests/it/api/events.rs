@@ -147,7 +147,7 @@ async fn what_is_recorded_stays_accepted_when_the_store_goes_away_during_the_wai
     let world = World::start(Setup::open()).await;
     world.opened("main", "ann", "shop").await;
     let receipt = world.logout("main", "ann").await;
-    world.fake.down.store(true, Ordering::SeqCst);
+    world.switch.down.store(true, Ordering::SeqCst);
     let answer = world.submitted("?wait=200ms", Ok(vec![receipt])).await.expect(202);
     assert_eq!(answer["settled"], false);
     assert_eq!(answer["receipts"][0]["owed"], 1);

@@ -46,14 +46,14 @@ async fn readiness_is_the_store_and_keys_and_not_the_broker() {
     *world.keys.0.lock().unwrap() = keys;
     world.get("/readyz").await.expect(200);
 
-    world.fake.down.store(true, Ordering::SeqCst);
+    world.switch.down.store(true, Ordering::SeqCst);
     tokio::time::sleep(Duration::from_millis(1100)).await;
     let down = world.get("/readyz").await.expect(503);
     assert_eq!((&down["ready"], &down["store"]), (&json!(false), &json!(false)));
     world.get("/v1/logouts").await.problem(503, "unavailable");
     assert_eq!(world.get("/livez").await.status, 200);
 
-    world.fake.down.store(false, Ordering::SeqCst);
+    world.switch.down.store(false, Ordering::SeqCst);
     tokio::time::sleep(Duration::from_millis(1100)).await;
     world.get("/readyz").await.expect(200);
     world.shutdown.stop.cancel();
@@ -66,10 +66,10 @@ async fn many_probes_ask_the_store_once_a_second_and_liveness_never() {
     for _ in 0..10 {
         assert_eq!(world.get("/livez").await.status, 200);
     }
-    assert_eq!(world.fake.pings(), 0);
+    assert_eq!(world.switch.pings(), 0);
     let probes: Vec<_> = (0..20).map(|_| world.get("/readyz")).collect();
     futures_util::future::join_all(probes).await;
-    assert!((1..=2).contains(&world.fake.pings()), "{}", world.fake.pings());
+    assert!((1..=2).contains(&world.switch.pings()), "{}", world.switch.pings());
 }
 
 #[tokio::test]

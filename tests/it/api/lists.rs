@@ -1,5 +1,7 @@
 //! Do sessions and logouts read as promised, page by page, without subjects and sids in clear?
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use signoff::model::{AbandonReason, Outcome, Verdict, hashed};
 
@@ -30,7 +32,7 @@ async fn sessions_are_found_by_user_provider_session_or_client() {
     let wiki = json!({
         "issuer": "main", "client_id": "wiki", "session_id_hash": hashed("psid-bob"),
         "subject_hash": hashed("user-bob"), "sid_hash": hashed("sid-bob-wiki"), "sub_hash": hashed("sub-bob"),
-        "opened_at": "2026-11-22T10:14:00Z", "expires_at": null, "offline": false,
+        "opened_at": "2026-11-22T10:14:00Z", "expires_at": "2026-12-22T10:14:00Z", "offline": false,
     });
     for (query, count) in [
         ("subject=user-bob", 2),
@@ -134,6 +136,7 @@ async fn the_page_shows_who_may_still_be_signed_in() {
     world.logout("main", "eve").await;
     world.opened("main", "bob", "shop").await;
     world.logout("main", "bob").await;
+    world.time.passes(Duration::from_secs(90));
     let page = world.get("/").await;
     assert_eq!(page.status, 200);
     assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));

@@ -10,4 +10,5 @@ mod lists;
 mod problems;
 mod progress;
 mod scopes;
+mod switched;
 mod world;

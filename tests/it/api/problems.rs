@@ -46,7 +46,7 @@ async fn every_answer_forbids_caching_and_sniffing() {
 #[tokio::test]
 async fn a_store_that_is_away_is_said_so() {
     let world = World::start(Setup::open()).await;
-    world.fake.down.store(true, Ordering::SeqCst);
+    world.switch.down.store(true, Ordering::SeqCst);
     for target in [
         "/v1/logouts",
         "/v1/logouts/1",

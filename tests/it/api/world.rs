@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -14,16 +14,19 @@ use signoff::admin::{Admin, Events, Health, InvalidMember, Jwks, Scope, Settings
 use signoff::intake::SubmitError;
 use signoff::metrics::Metrics;
 use signoff::model::{
-    Attempt, Cause, ClientKey, Directory, Event, EventKind, Issuer, IssuerKey, Logout, LogoutRequest, Opening, Outcome,
-    Receipt, Scope as LogoutScope, SkipReason, SystemClock, Target, Verdict,
+    Attempt, Cause, Client, ClientKey, Clock, Directory, Event, EventKind, Issuer, IssuerKey, Logout, LogoutRequest,
+    LogoutTokenSubject, Opening, Outcome, Receipt, Scope as LogoutScope, SkipReason, SubjectLogout, SystemClock,
+    Target, Verdict,
 };
 use signoff::shutdown::Shutdown;
-use signoff::store::{Decision, Planner, Rooms, Settlement, Store, Want, Which};
+use signoff::store::{Decision, Options, Planner, Rooms, Settlement, Store, Want, Which};
+use tempfile::TempDir;
+use time::OffsetDateTime;
 use time::macros::datetime;
 use uuid::Uuid;
 
 use super::http::{Answer, Call};
-use crate::fake_store::{FakeStore, client};
+use super::switched::Switched;
 
 /// A short lease suffices: every test settles at once.
 const LEASE: Duration = Duration::from_secs(30);
@@ -139,8 +142,9 @@ pub(crate) struct World {
     pub(crate) address: SocketAddr,
     /// What the API reads.
     pub(crate) store: Arc<dyn Store>,
-    /// The same, where a test needs its switches.
-    pub(crate) fake: Arc<FakeStore>,
+    /// The same, where a test switches it off.
+    pub(crate) switch: Arc<Switched>,
+    pub(crate) time: Arc<Time>,
     pub(crate) door: Arc<ScriptedDoor>,
     pub(crate) keys: Arc<Keys>,
     pub(crate) health: Arc<Health>,
@@ -149,12 +153,37 @@ pub(crate) struct World {
     pub(crate) shutdown: Shutdown,
     issuers: HashMap<&'static str, IssuerKey>,
     handle: actix_web::dev::ServerHandle,
+    _home: TempDir,
+}
+
+/// A clock that a test moves; it shows 10:15 when the API starts.
+#[derive(Debug)]
+pub(crate) struct Time(Mutex<OffsetDateTime>);
+
+impl Time {
+    pub(crate) fn passes(&self, span: Duration) {
+        *self.0.lock().unwrap() += span;
+    }
+}
+
+impl Clock for Time {
+    fn now(&self) -> OffsetDateTime {
+        *self.0.lock().unwrap()
+    }
+
+    fn instant(&self) -> Instant {
+        SystemClock.instant()
+    }
 }
 
 impl World {
     pub(crate) async fn start(setup: Setup) -> Self {
-        let fake = Arc::new(FakeStore::default());
-        let store: Arc<dyn Store> = fake.clone();
+        let time = Arc::new(Time(Mutex::new(datetime!(2026-11-22 10:15:00 UTC))));
+        let home = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", home.path().join("signoff.db").display());
+        let opened = signoff::store::open(&url, Options::default(), Arc::<Time>::clone(&time)).await.unwrap();
+        let switch = Arc::new(Switched::new(opened));
+        let store: Arc<dyn Store> = Arc::<Switched>::clone(&switch);
         let mut issuers = HashMap::new();
         for name in &setup.issuers {
             issuers.insert(*name, store.issuer_key(&url_of(name)).await.unwrap());
@@ -197,7 +226,21 @@ impl World {
         let server = server(admin, listener).unwrap();
         let handle = server.handle();
         shutdown.spawn(server);
-        Self { address, store, fake, door, keys, health, metrics, changes, shutdown, issuers, handle }
+        Self {
+            address,
+            store,
+            switch,
+            time,
+            door,
+            keys,
+            health,
+            metrics,
+            changes,
+            shutdown,
+            issuers,
+            handle,
+            _home: home,
+        }
     }
 
     pub(crate) async fn call(&self, call: Call) -> Answer {
@@ -298,6 +341,27 @@ fn issuer(name: &str, key: IssuerKey) -> Issuer {
         sid_is_session_id: true,
         reuses_session_ids: false,
         logs_out_offline: false,
+    }
+}
+
+/// A client as the configuration file would register it.
+fn client(key: ClientKey, issuer: IssuerKey, client_id: &str) -> Client {
+    Client {
+        key,
+        issuer,
+        client_id: client_id.to_owned(),
+        backchannel_logout_uri: Some("https://rp.example.com/logout".parse().unwrap()),
+        backchannel_logout_session_required: false,
+        id_token_signed_response_alg: None,
+        logout_token_subject: LogoutTokenSubject::Both,
+        subject_logout: SubjectLogout::EachSession,
+        logout_causes: None,
+        include_cause: false,
+        allow_networks: Vec::new(),
+        allow_http: None,
+        ca_file: None,
+        client_certificate_file: None,
+        timeout: None,
     }
 }
 

@@ -46,6 +46,7 @@ const SHAPE: &[Case] = &[
 #[rustfmt::skip]
 const DOORS: &[Case] = &[
     (LISTEN, "listen = '0.0.0.0:8080'\n[http.tokens2]", &["http.tokens2: is not a key; did you mean `tokens`?"]),
+    ("", "[metrics]\nlisten = '127.0.0.1:8080'", &["metrics.listen: 127.0.0.1:8080 is where the API listens; name another port"]),
     (TOKEN, "", &["http.tokens.idp: has no secret; name a file with `file`, or set SIGNOFF__HTTP__TOKENS__IDP__VALUE"]),
     (TOKEN, "value = '0123456789abcdef'", &["http.tokens.idp.value: puts a secret into the file; name a file with `file`, or set SIGNOFF__HTTP__TOKENS__IDP__VALUE"]),
     (TOKEN, "file = 'DIR/token'\nvalue = '0123456789abcdef'", &["http.tokens.idp: has both `file` and `value`; keep one"]),

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use signoff::model::{AbandonReason, Cause, DeliveryState, Outcome, ReceiptStatus, SkipReason, Verdict};
-use signoff::store::views::{DeliveryFilter, LogoutFilter, Page};
+use signoff::model::{
+    AbandonReason, Cause, Clock as _, DeliveryState, Outcome, ReceiptStatus, SkipReason, SystemClock, Verdict,
+};
+use signoff::store::views::{Counts, DeliveryFilter, ExpiredSession, LogoutFilter, Page};
 use signoff::store::{Retention, Want, Which};
 
 use super::fixture::{Fixture, LEASE, named, session, settlement, subject};
@@ -39,6 +41,9 @@ on_every_store! { super::super::behaviours:
     clients_are_registered_with_versions,
     pages_show_every_row_once,
     pruning_forgets_only_what_is_old,
+    counts_say_how_far_logouts_are,
+    a_provider_session_expires_with_the_last_of_its_sessions,
+    an_expired_session_is_logged_out_before_it_is_forgotten,
 }
 
 async fn three_clients(f: &Fixture) {
@@ -103,7 +108,7 @@ pub(super) async fn a_subject_logout_spares_a_later_login(f: Fixture) {
     assert_eq!(receipt.owed, 1);
     f.record(&[f.opened("o3", "s3", "shop", "ann", 21)]).await;
     let left: Vec<_> = f.sessions().await.into_iter().map(|row| row.session.session_id).collect();
-    assert_eq!(left, ["s2", "s3"]);
+    assert_eq!(left, ["s3", "s2"]);
 }
 
 pub(super) async fn a_subject_logout_at_one_client_spares_the_others(f: Fixture) {
@@ -439,4 +444,80 @@ pub(super) async fn pruning_forgets_only_what_is_old(f: Fixture) {
     let logouts = f.store.logouts(&LogoutFilter::default(), &Page { after: None, limit: 10 }).await.unwrap();
     assert_eq!(logouts.rows.len(), 1);
     assert_eq!(much_later.lease(&[want], LEASE).await.unwrap().len(), 1);
+}
+
+pub(super) async fn counts_say_how_far_logouts_are(f: Fixture) {
+    three_clients(&f).await;
+    f.rules.skip(f.client("wiki").await, Cause::UserLogout, SkipReason::NoLogoutUri);
+    let busy = named(&f.record_one(f.logout("l1", session("s1"), 20)).await);
+    let empty = named(&f.record_one(f.logout("l2", session("nobody"), 20)).await);
+    let want = Want { client: f.client("shop").await, room: 1, which: Which::Due };
+    let leased = f.store.lease(&[want], LEASE).await.unwrap();
+    f.store.settle(&[settlement(&leased[0], Outcome::Accepted, Verdict::Delivered)]).await.unwrap();
+    let unknown = signoff::model::LogoutId(empty.0 + 1000);
+    let mut counts = f.store.logout_counts(&[unknown, empty, busy]).await.unwrap();
+    counts.sort_by_key(|(id, _)| *id);
+    let expected = Counts { pending: 1, delivered: 1, abandoned: 0, skipped: 1 };
+    assert_eq!(counts, [(busy, expected), (empty, Counts::default())]);
+    let detail = f.store.logout(busy).await.unwrap().unwrap();
+    assert_eq!(detail.view.counts, expected, "the same as in the whole");
+    assert!(f.store.logout_counts(&[]).await.unwrap().is_empty());
+}
+
+/// An opening whose session expires so many seconds from now.
+fn expiring(f: &Fixture, session_id: &str, client: &str, seconds: i64) -> signoff::model::Event {
+    let mut event = f.opened(&format!("o-{session_id}-{client}"), session_id, client, "ann", 10);
+    if let signoff::model::EventKind::Opened(opening) = &mut event.kind {
+        opening.expires_at = Some(SystemClock.now() + time::Duration::seconds(seconds));
+    }
+    event
+}
+
+async fn expired(f: &Fixture, limit: u32) -> Vec<String> {
+    let found = f.store.expired_sessions(f.issuer, limit).await.unwrap();
+    found.into_iter().map(|session| session.session_id).collect()
+}
+
+pub(super) async fn a_provider_session_expires_with_the_last_of_its_sessions(f: Fixture) {
+    f.record(&[
+        expiring(&f, "both", "shop", -20),
+        expiring(&f, "both", "mail", -10),
+        expiring(&f, "older", "shop", -30),
+        expiring(&f, "alive", "shop", -40),
+        expiring(&f, "alive", "mail", 1000),
+    ])
+    .await;
+    assert_eq!(expired(&f, 10).await, ["older", "both"]);
+    assert_eq!(expired(&f, 1).await, ["older"]);
+    let other = f.store.issuer_key("https://other.example.com").await.unwrap();
+    assert!(f.store.expired_sessions(other, 10).await.unwrap().is_empty());
+    let again = f.replica(Duration::from_secs(1001), None).await;
+    let found = again.expired_sessions(f.issuer, 10).await.unwrap();
+    assert_eq!(found.last().map(|session| session.session_id.as_str()), Some("alive"));
+
+    // The time is that of the last end: it names the event, the same on every replica.
+    let both = |found: &[ExpiredSession]| found.iter().find(|session| session.session_id == "both").cloned();
+    let here = f.store.expired_sessions(f.issuer, 10).await.unwrap();
+    assert_eq!(both(&here), both(&found));
+    let behind = SystemClock.now() - both(&here).expect("it is there").ended_at;
+    assert!(behind >= time::Duration::seconds(10) && behind < time::Duration::seconds(20), "{behind}");
+}
+
+pub(super) async fn an_expired_session_is_logged_out_before_it_is_forgotten(f: Fixture) {
+    f.rules.skip(f.client("mail").await, Cause::SessionExpired, SkipReason::CauseNotWanted);
+    f.record(&[expiring(&f, "s1", "shop", -20), expiring(&f, "s1", "mail", -20)]).await;
+    let waiting = Retention { until_logged_out: vec![f.issuer], ..Retention::default() };
+    f.store.prune(&waiting, 100).await.unwrap();
+    assert_eq!(f.sessions().await.len(), 2);
+
+    let logout = f.logout_for("l1", session("s1"), 20, Cause::SessionExpired);
+    let receipt = f.record_one(logout).await;
+    assert_eq!((receipt.owed, receipt.skipped), (1, 1));
+    assert!(expired(&f, 10).await.is_empty(), "what was left alone is not asked about again");
+    f.store.prune(&waiting, 100).await.unwrap();
+    assert!(f.sessions().await.is_empty(), "and has expired like any other");
+
+    f.record(&[expiring(&f, "s2", "shop", -20)]).await;
+    f.store.prune(&Retention::default(), 100).await.unwrap();
+    assert!(f.sessions().await.is_empty(), "where expiry is no logout, it is forgotten");
 }

@@ -4,6 +4,7 @@ mod behaviours;
 pub(crate) mod fixture;
 mod order;
 mod race;
+mod schema;
 
 /// One named test per behaviour and backend.
 macro_rules! on_every_store {

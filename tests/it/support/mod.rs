@@ -4,15 +4,20 @@
 //! `let Some(database) = TestDatabase::new().await else { return };`. `tests/run` provides both and
 //! forbids the skip.
 
+pub(crate) mod api;
+pub(crate) mod application;
 pub(crate) mod child;
+pub(crate) mod events;
 pub(crate) mod ledger;
 pub(crate) mod own_broker;
 pub(crate) mod postgres;
 pub(crate) mod process;
+pub(crate) mod publisher;
 pub(crate) mod provider;
 pub(crate) mod rabbitmq;
 pub(crate) mod receiver;
 pub(crate) mod script;
+pub(crate) mod setup;
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -35,11 +40,16 @@ pub(crate) fn required(name: &str) -> Option<String> {
             setting("SIGNOFF_TEST_REQUIRE").is_none(),
             "{name} is not set, and SIGNOFF_TEST_REQUIRE forbids to skip"
         );
-        let test = std::thread::current().name().unwrap_or("a test").to_owned();
-        // Not eprintln!: the output of a test that passes is swallowed.
-        let _ = writeln!(std::io::stderr(), "skipped: {test}: {name} is not set");
+        say(&format!("skipped: {name} is not set"));
     }
     value
+}
+
+/// Says something about this test that is seen although it passes.
+pub(crate) fn say(what: &str) {
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    // Not eprintln!: the output of a test that passes is swallowed.
+    let _ = writeln!(std::io::stderr(), "{test}: {what}");
 }
 
 /// A name no other test has, on any run.
@@ -68,10 +78,12 @@ pub(crate) fn free_port() -> u16 {
         .expect("a free port")
 }
 
-/// For the tests' own questions, which go to loopback and need no guard.
+/// For the tests' own questions, which go to loopback: no guard, no TLS, and no connection kept to a
+/// server that may be killed.
 #[expect(clippy::disallowed_methods, reason = "the guarded client is what the tests test")]
 pub(crate) fn http_client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().expect("an HTTP client")
+    let builder = reqwest::Client::builder().no_proxy().tls_certs_only(Vec::<reqwest::Certificate>::new());
+    builder.pool_max_idle_per_host(0).timeout(Duration::from_secs(90)).build().expect("an HTTP client")
 }
 
 /// Cleans up from `drop`, also while a test panics: on a thread and a runtime of its own, so that

@@ -1,7 +1,7 @@
 //! How does a test run the real program? As a child process that it can kill and start again.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -49,6 +49,11 @@ impl Service {
         assert!(self.child.ended().is_some(), "the service still runs");
         self.child = Owned::start(&mut command(&self.directory, self.port, &self.environment));
         self.ready().await.unwrap_or_else(|failure| panic!("{failure}"));
+    }
+
+    /// Where it runs: relative paths of its configuration start here.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use lapin::options::{
     BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions,
-    QueueBindOptions, QueueDeclareOptions,
+    QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ExchangeKind};
@@ -35,6 +35,7 @@ pub(crate) struct Message {
     pub(crate) body: Vec<u8>,
     /// Values as text.
     pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) content_type: Option<String>,
     pub(crate) persistent: bool,
 }
 
@@ -163,12 +164,32 @@ impl Vhost {
             .expect("a binding");
     }
 
+    /// Deletes this queue with what is in it.
+    pub(crate) async fn delete_queue(&self, name: &str) {
+        let (_connection, channel) = self.connect().await;
+        channel.queue_delete(name.into(), QueueDeleteOptions::default()).await.expect("a deletion");
+    }
+
+    /// Lets the broker close the connections of this name; how many it knew of by now.
+    pub(crate) async fn close_connections(&self, name: &str) -> usize {
+        let all = self.broker.must(Method::GET, &format!("vhosts/{}/connections", self.name), None).await;
+        let named = |connection: &&Value| connection["client_properties"]["connection_name"] == name;
+        let mut closed = 0;
+        for connection in all.as_array().into_iter().flatten().filter(named) {
+            let path = format!("connections/{}", connection["name"].as_str().unwrap_or_default());
+            self.broker.must(Method::DELETE, &path, None).await;
+            closed += 1;
+        }
+        closed
+    }
+
     /// Publishes persistently; returns when the broker has confirmed every one. Fails on what no
     /// queue takes.
     pub(crate) async fn publish<B: AsRef<[u8]>>(&self, exchange: &str, key: &str, bodies: &[B]) {
         let (connection, channel) = self.connect().await;
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-        let properties = || BasicProperties::default().with_delivery_mode(2);
+        let content_type = "application/cloudevents+json";
+        let properties = || BasicProperties::default().with_delivery_mode(2).with_content_type(content_type.into());
         let mut confirms = Vec::new();
         for body in bodies {
             let sent = channel.basic_publish(exchange.into(), key.into(), options, body.as_ref(), properties());
@@ -203,7 +224,8 @@ impl Vhost {
             got.delivery.ack(BasicAckOptions::default()).await.expect("an ack");
             let headers = got.delivery.properties.headers().as_ref().map(text_of).unwrap_or_default();
             let persistent = *got.delivery.properties.delivery_mode() == Some(2);
-            taken.push(Message { body: got.delivery.data, headers, persistent });
+            let content_type = got.delivery.properties.content_type().as_ref().map(ToString::to_string);
+            taken.push(Message { body: got.delivery.data, headers, content_type, persistent });
         }
         taken
     }

@@ -1,7 +1,7 @@
 //! What did a client get? An HTTP receiver that follows a script and remembers every request.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -20,6 +20,8 @@ pub(crate) struct Post {
     /// The status it was answered with; 0: not answered.
     pub(crate) status: u16,
     pub(crate) at: Instant,
+    /// When it was answered, or its connection ended; `None`: still open.
+    pub(crate) ended: Option<Instant>,
     pub(crate) request_line: String,
     /// Names in lower case.
     pub(crate) headers: BTreeMap<String, String>,
@@ -39,14 +41,24 @@ pub(crate) struct Receiver {
 struct State {
     script: Script,
     posts: Vec<Post>,
+    /// The ports whose connections are open.
+    open: BTreeSet<u16>,
+    /// The port of the latest connection.
+    latest: u16,
 }
 
 impl Receiver {
     pub(crate) async fn start(script: impl Into<Script>) -> Self {
-        let state = State { script: script.into(), posts: Vec::new() };
+        let state = State { script: script.into(), posts: Vec::new(), open: BTreeSet::new(), latest: 0 };
         let mut receiver = Self { port: free_port(), state: Arc::new(Mutex::new(state)), listening: JoinSet::new() };
         receiver.up().await;
         receiver
+    }
+
+    /// Three of them, alike.
+    pub(crate) async fn three(script: impl Into<Script>) -> [Self; 3] {
+        let script = script.into();
+        [Self::start(script.clone()).await, Self::start(script.clone()).await, Self::start(script).await]
     }
 
     /// Its back-channel logout URI.
@@ -85,17 +97,45 @@ impl Receiver {
         eventually(&format!("{count} requests at {}", self.url()), within, enough).await
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().expect("no panic while locked")
+    /// Waits until whatever a killed sender left in its connections has been read: nothing of it
+    /// arrives after this.
+    pub(crate) async fn drained(&self) {
+        // Connections are accepted in their order, so that those made before this one are known.
+        let last = TcpStream::connect(("127.0.0.1", self.port)).await.expect("the receiver");
+        let port = last.local_addr().expect("an address").port();
+        drop(last);
+        eventually("every connection has ended", Duration::from_secs(10), async || {
+            let state = self.state();
+            (state.latest == port && state.open.is_empty()).then_some(())
+        })
+        .await;
     }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().expect("no panic while locked")
 }
 
 async fn accept(listener: TcpListener, state: Arc<Mutex<State>>) {
     let mut connections = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
-        connections.spawn(serve(stream, Arc::clone(&state)));
+    while let Ok((stream, peer)) = listener.accept().await {
+        {
+            let mut state = lock(&state);
+            state.latest = peer.port();
+            state.open.insert(peer.port());
+        }
+        connections.spawn(connection(stream, peer.port(), Arc::clone(&state)));
         while connections.try_join_next().is_some() {}
     }
+}
+
+async fn connection(stream: TcpStream, port: u16, state: Arc<Mutex<State>>) {
+    let _ = serve(stream, Arc::clone(&state)).await;
+    lock(&state).open.remove(&port);
 }
 
 /// One connection, kept alive; `None` when it has ended.
@@ -104,7 +144,7 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) -> Option<()> {
     loop {
         let post = read_request(&mut stream).await?;
         let (index, step) = {
-            let mut state = state.lock().expect("no panic while locked");
+            let mut state = lock(&state);
             let body = post.body.clone();
             state.posts.push(post);
             let step = match state.script.next() {
@@ -113,15 +153,24 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) -> Option<()> {
             };
             (state.posts.len() - 1, step)
         };
-        match step {
+        let (status, goes_on) = match step {
             Step::Echo(_) => unreachable!("an echo has become an answer"),
-            Step::Close => return None,
-            Step::Hang => std::future::pending().await,
-            Step::Answer(answer) => {
-                tokio::time::sleep(answer.delay).await;
-                stream.write_all(&answer.bytes()).await.ok()?;
-                state.lock().expect("no panic while locked").posts[index].status = answer.status;
+            Step::Close => (0, false),
+            // Whatever comes, the end too.
+            Step::Hang => {
+                let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+                (0, false)
             }
+            Step::Answer(answer) => {
+                tokio::time::sleep(rand::random_range(answer.delay.clone())).await;
+                let written = stream.write_all(&answer.bytes()).await.is_ok();
+                (if written { answer.status } else { 0 }, written)
+            }
+        };
+        let post = &mut lock(&state).posts[index];
+        (post.status, post.ended) = (status, Some(Instant::now()));
+        if !goes_on {
+            return None;
         }
     }
 }
@@ -138,7 +187,15 @@ async fn read_request(stream: &mut BufReader<TcpStream>) -> Option<Post> {
     let body = String::from_utf8_lossy(&body).into_owned();
     let fields = url::form_urlencoded::parse(body.as_bytes());
     let token = fields.into_iter().find(|(name, _)| name == "logout_token").map(|(_, token)| token.into_owned());
-    Some(Post { token: token.unwrap_or_default(), status: 0, at: Instant::now(), request_line, headers, body })
+    Some(Post {
+        token: token.unwrap_or_default(),
+        status: 0,
+        at: Instant::now(),
+        ended: None,
+        request_line,
+        headers,
+        body,
+    })
 }
 
 /// Without its end; `None` when the connection has ended.

@@ -1,6 +1,7 @@
 //! What does a scripted receiver do with a request? Steps, one per request, the last one for ever.
 
 use std::fmt::Write;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// What becomes of one request.
@@ -22,7 +23,7 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: String,
-    pub(crate) delay: Duration,
+    pub(crate) delay: RangeInclusive<Duration>,
 }
 
 /// The steps of a receiver.
@@ -34,7 +35,7 @@ pub(crate) struct Script {
 
 /// Answers with this status.
 pub(crate) fn answer(status: u16) -> Answer {
-    Answer { status, headers: Vec::new(), body: String::new(), delay: Duration::ZERO }
+    Answer { status, headers: Vec::new(), body: String::new(), delay: Duration::ZERO..=Duration::ZERO }
 }
 
 impl Answer {
@@ -48,7 +49,12 @@ impl Answer {
         self
     }
 
-    pub(crate) fn after(mut self, delay: Duration) -> Self {
+    pub(crate) fn after(self, delay: Duration) -> Self {
+        self.after_some(delay..=delay)
+    }
+
+    /// After a random while.
+    pub(crate) fn after_some(mut self, delay: RangeInclusive<Duration>) -> Self {
         self.delay = delay;
         self
     }

@@ -1,0 +1,254 @@
+//! Does the README say what is so? Its tables, its configuration and its events, held against the code.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use jsonwebtoken::Algorithm;
+use signoff::config::{Config, Mistakes};
+use signoff::format::{Context, Format, MAX_BATCH, MAX_BATCH_BODY, MAX_BODY, Parsed, parse};
+use signoff::model::{AbandonReason, Cause, Clock as _, Directory, IssuerKey, Outcome, SkipReason, SystemClock};
+use signoff::token::generate;
+use tempfile::TempDir;
+use toml::{Table, Value};
+
+/// What the tables' keys are put into; `<name>` is `main`, `<key>` is `k1`.
+const BASE: &str = "
+http.tokens.main = { file = 'DIR/token', scopes = ['read'] }
+amqp.main.url = 'amqp://broker'
+issuers.main.issuer = 'https://idp.example.com'
+issuers.main.keys.k1.file = 'DIR/idp-rs256.pem'
+clients.main.issuer = 'main'
+";
+
+fn readme() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("README.md")
+}
+
+fn section(heading: &str) -> String {
+    let readme = readme();
+    let found = readme.split("\n## ").find(|section| section.starts_with(heading));
+    found.unwrap_or_else(|| panic!("the README has no section {heading}")).to_owned()
+}
+
+/// The cells of a table's row; none for what is no row.
+fn cells(line: &str) -> Option<Vec<&str>> {
+    let row = line.trim().strip_prefix('|')?.strip_suffix('|')?;
+    Some(row.split('|').map(str::trim).collect())
+}
+
+/// The text between the first backticks.
+fn quoted(cell: &str) -> Option<&str> {
+    cell.split('`').nth(1)
+}
+
+/// A documented key.
+struct Documented {
+    path: Vec<String>,
+    default: Stated,
+}
+
+/// What the README says of a default.
+#[derive(Debug, PartialEq)]
+enum Stated {
+    Value(String),
+    Required,
+    Other,
+}
+
+fn segments(path: &str) -> Vec<String> {
+    let filled = path.replace("<name>", "main").replace("<key>", "k1").replace("<module>", "hyper");
+    filled.split('.').map(Into::into).collect()
+}
+
+/// Every section of the reference, and every key.
+fn reference() -> (Vec<Vec<String>>, Vec<Documented>) {
+    let (mut sections, mut keys) = (Vec::new(), Vec::new());
+    for line in section("Configuration").lines() {
+        if let Some(name) = line.strip_prefix("### `[").and_then(|rest| rest.strip_suffix("]`")) {
+            sections.push(segments(name));
+        } else if let (Some(cells), Some(within)) = (cells(line), sections.last())
+            && let Some(key) = cells.first().and_then(|cell| quoted(cell))
+        {
+            let default = match (cells[1], quoted(cells[1])) {
+                ("required", _) => Stated::Required,
+                (_, Some(literal)) => Stated::Value(literal.to_owned()),
+                _ => Stated::Other,
+            };
+            keys.push(Documented { path: [within.clone(), segments(key)].concat(), default });
+        }
+    }
+    (sections, keys)
+}
+
+/// A directory with the files that a configuration needs.
+struct Files(TempDir);
+
+impl Files {
+    fn new() -> Self {
+        let directory = TempDir::new().unwrap();
+        let key = generate::generate(Algorithm::RS256, 2048).unwrap();
+        fs::write(directory.path().join("idp-rs256.pem"), key.as_bytes()).unwrap();
+        fs::write(directory.path().join("token"), "0123456789abcdef").unwrap();
+        Self(directory)
+    }
+
+    fn base(&self) -> Table {
+        BASE.replace("DIR", self.0.path().to_str().unwrap()).parse().unwrap()
+    }
+}
+
+fn read(table: &Table) -> Result<Config, Mistakes> {
+    Config::parse("readme", &table.to_string(), &[])
+}
+
+/// Everything that a configuration comes to.
+fn seen(table: &Table) -> String {
+    let config = read(table).unwrap_or_else(|mistakes| panic!("{mistakes}\n{table}"));
+    format!("{} {config:#?}", config.store.url)
+}
+
+fn set(table: &mut Table, path: &[String], value: Value) {
+    let (last, tables) = path.split_last().unwrap();
+    let mut inner = table;
+    for key in tables {
+        inner = inner.entry(key.clone()).or_insert_with(|| Table::new().into()).as_table_mut().unwrap();
+    }
+    inner.insert(last.clone(), value);
+}
+
+fn remove(table: &mut Table, path: &[String]) {
+    let (last, tables) = path.split_last().unwrap();
+    let mut inner = table;
+    for key in tables {
+        inner = inner.get_mut(key).and_then(Value::as_table_mut).unwrap();
+    }
+    assert!(inner.remove(last).is_some(), "{path:?} is not in the base");
+}
+
+/// What is said about this key.
+fn said(table: &Table, path: &[String]) -> Vec<String> {
+    let Err(mistakes) = read(table) else { return Vec::new() };
+    let path = path.join(".");
+    let about = |key: &str| key == path || path.starts_with(&format!("{key}."));
+    mistakes.0.into_iter().filter(|mistake| about(&mistake.key)).map(|mistake| mistake.what).collect()
+}
+
+#[test]
+fn every_documented_key_is_a_key() {
+    let (files, (_, keys)) = (Files::new(), reference());
+    assert!(keys.len() > 80, "{} keys", keys.len());
+    for key in keys {
+        let mut table = files.base();
+        // No key is read as such a table.
+        set(&mut table, &key.path, Value::Table("wrong = []".parse().unwrap()));
+        let said = said(&table, &key.path);
+        let known = !said.is_empty() && !said.iter().any(|what| what.contains("is not a key"));
+        assert!(known, "{:?}: {said:?}", key.path);
+    }
+}
+
+#[test]
+fn every_documented_default_is_the_default() {
+    let (files, (_, keys)) = (Files::new(), reference());
+    let base = seen(&files.base());
+    for key in keys {
+        let mut table = files.base();
+        match &key.default {
+            Stated::Value(literal) => {
+                let value = format!("value = {literal}").parse::<Table>().unwrap().remove("value").unwrap();
+                set(&mut table, &key.path, value);
+                assert!(seen(&table) == base, "{:?} = {literal} changes something", key.path);
+            }
+            Stated::Required => {
+                remove(&mut table, &key.path);
+                assert!(!said(&table, &key.path).is_empty(), "{:?} may be left out", key.path);
+            }
+            Stated::Other => {}
+        }
+    }
+}
+
+#[test]
+fn every_key_of_the_code_is_documented() {
+    let (files, (sections, keys)) = (Files::new(), reference());
+    let documented: BTreeSet<Vec<String>> =
+        keys.into_iter().map(|key| key.path).chain(sections.iter().cloned()).collect();
+    for section in [vec![Vec::new()], sections].concat() {
+        let mut table = files.base();
+        let unknown = [section.clone(), vec!["zzzzzzzz".to_owned()]].concat();
+        set(&mut table, &unknown, Value::Boolean(true));
+        let said = said(&table, &unknown);
+        let known = said.iter().find_map(|what| what.strip_prefix("is not a key; known here: "));
+        let known = known.unwrap_or_else(|| panic!("{section:?}: {said:?}"));
+        for key in known.split(", ") {
+            let path = [section.clone(), vec![key.to_owned()]].concat();
+            assert!(documented.iter().any(|there| there.starts_with(&path)), "{path:?} is not in the README");
+        }
+    }
+}
+
+#[test]
+fn the_example_configuration_has_no_mistake() {
+    let section = section("How to run it");
+    let example = section.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    let files = Files::new();
+    let example = example.replace("idp-rs256.pem", files.0.path().join("idp-rs256.pem").to_str().unwrap());
+    let config = Config::parse("signoff.toml", &example, &[]).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    assert_eq!((config.amqp.len(), config.clients.len()), (1, 1));
+}
+
+#[test]
+fn every_event_shown_is_read() {
+    let issuer = signoff::model::Issuer {
+        key: IssuerKey(1),
+        name: "main".into(),
+        issuer: "https://idp.example.com".into(),
+        default_alg: Algorithm::RS256,
+        sid_is_session_id: true,
+        reuses_session_ids: false,
+        logs_out_offline: false,
+    };
+    let directory = Directory::new([Arc::new(issuer)], []);
+    let context = Context { directory: &directory, issuers: None, allow_bulk: true, now: SystemClock.now() };
+    let section = section("Events");
+    let mut kinds = BTreeMap::new();
+    for (at, _) in section.match_indices("{\"specversion\"") {
+        let mut values = serde_json::Deserializer::from_str(&section[at..]).into_iter::<serde_json::Value>();
+        let event = values.next().unwrap().unwrap().to_string();
+        match parse(Format::Native, event.as_bytes(), &context) {
+            Ok(Parsed::Event(event)) => *kinds.entry(event.kind.label()).or_insert(0) += 1,
+            other => panic!("{event}: {other:?}"),
+        }
+    }
+    assert_eq!(kinds, BTreeMap::from([("closed", 1), ("logout", 3), ("opened", 1)]));
+}
+
+#[test]
+fn every_word_of_the_api_is_explained() {
+    let readme = readme();
+    let words = Cause::ALL.map(Cause::as_str).into_iter().chain(Outcome::ALL.map(Outcome::as_str));
+    let words =
+        words.chain(AbandonReason::ALL.map(AbandonReason::as_str)).chain(SkipReason::ALL.map(SkipReason::as_str));
+    let missing: Vec<_> = words.filter(|word| !readme.contains(&format!("`{word}`"))).collect();
+    assert_eq!(missing, Vec::<&str>::new());
+}
+
+#[test]
+fn every_call_of_the_api_is_listed() {
+    let document = serde_json::to_value(signoff::admin::document()).unwrap();
+    let mut calls = BTreeSet::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        calls.extend(methods.as_object().unwrap().keys().map(|method| format!("{} {path}", method.to_uppercase())));
+    }
+    let section = section("HTTP API");
+    let listed = section.lines().filter_map(cells).filter_map(|cells| quoted(cells[0]).map(Into::into));
+    assert_eq!(listed.collect::<BTreeSet<String>>(), calls);
+}
+
+#[test]
+fn the_limits_are_those_of_the_format() {
+    let limits = format!("{} KiB an event, {} MiB and 1,000 events a batch", MAX_BODY >> 10, MAX_BATCH_BODY >> 20);
+    assert!(MAX_BATCH == 1000 && section("Events").contains(&limits), "{limits}");
+}
