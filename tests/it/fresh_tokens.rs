@@ -48,8 +48,8 @@ async fn accepted(service: &Service, token: &str) {
         .algorithms([alg])
         .build()
         .expect("a verifier");
-    let verified = verifier.verify(token).await.unwrap_or_else(|error| panic!("{alg:?}: {error:?}"));
-    assert_eq!(verified.jti, claimed.jti);
+    let read = verifier.verify(token).await.unwrap_or_else(|error| panic!("{alg:?}: {error:?}"));
+    assert_eq!(read.jti, claimed.jti);
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use crate::support::rabbitmq::Vhost;
 use scenes::Scene;
 use world::{Api, Files, clients, config, random};
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn nothing_secret_shows_on_sqlite() {
@@ -102,7 +102,7 @@ fn judge(secrets: &search::Secrets, said: &[(String, String)], tokens: &[String]
     let found: BTreeSet<String> = said.iter().flat_map(|(place, text)| secrets.found_in(place, text)).collect();
     assert!(found.is_empty(), "{} leaks:\n{}", found.len(), found.into_iter().collect::<Vec<_>>().join("\n"));
 
-    let middle = (log.len() / 2..).find(|at| log.is_char_boundary(*at)).expect("a middle");
+    let middle = (log.len() / 2..log.len()).find(|at| log.is_char_boundary(*at)).expect("a middle");
     for part in tokens[0].split('.').chain([tokens[0].as_str()]) {
         let planted = [&log[..middle], part, &log[middle..]].concat();
         assert!(!secrets.found_in(place, &planted).is_empty(), "a planted token makes it fail");

@@ -42,12 +42,12 @@ fn panics() {
     runtime.block_on(async {
         let shutdown = Shutdown::new();
         let token = setting(CHILD).expect("the child's variable");
-        let failed: Result<(), String> = Err(token.clone());
+        let text = format!("{token:?}");
         let (formatted, thrown) = (token.clone(), token.clone());
         let ended = [
             shutdown.spawn(async { panic!("a text of the program's own") }).await,
             shutdown.spawn(async move { panic!("cannot send {formatted}") }).await,
-            shutdown.spawn(async move { failed.expect("sent") }).await,
+            shutdown.spawn(async move { serde_json::from_str::<u64>(&text).expect("a number") }).await,
             shutdown.spawn(async move { std::panic::panic_any(thrown) }).await,
         ];
         assert!(ended.iter().all(Result::is_err), "each has panicked");

@@ -97,7 +97,7 @@ fn forms(value: &str) -> Vec<(&'static str, String)> {
     let mut forms = vec![
         ("as it is", value.to_owned()),
         ("percent-encoded", url::form_urlencoded::byte_serialize(bytes).collect()),
-        ("in hexadecimal", bytes.iter().map(|byte| format!("{byte:02x}")).collect()),
+        ("in hexadecimal", hex(bytes)),
         ("as a list of bytes", bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(", ")),
     ];
     for before in 0..3 {
@@ -109,6 +109,10 @@ fn forms(value: &str) -> Vec<(&'static str, String)> {
         forms.push(("in base64", inner.replace('-', "+").replace('_', "/")));
     }
     forms
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
 #[cfg(test)]
@@ -140,7 +144,7 @@ mod tests {
             format!("{{\"next\":\"{}\"}}", cursor("xy")),
             format!("authorization: Basic {}", STANDARD.encode(format!("a:{SID}"))),
             format!("bytes {:?}", SID.as_bytes()),
-            format!("hex {}", SID.bytes().map(|byte| format!("{byte:02x}")).collect::<String>()),
+            format!("hex {}", hex(SID.as_bytes())),
             "GET /v1/sessions?subject=a%2Fb%3Dlong%26enough".to_owned(),
         ];
         let mut secrets = Secrets::default();

@@ -10,7 +10,9 @@ pub(crate) const ISSUER: &str = "https://idp.example.com";
 
 /// An event of this type, with an id of its own.
 pub(crate) fn event(kind: &str, data: Value) -> Value {
-    json!({ "specversion": "1.0", "id": unique("e"), "source": ISSUER, "type": kind, "data": data })
+    let mut event = json!({ "specversion": "1.0", "id": unique("e"), "source": ISSUER, "type": kind });
+    event["data"] = data;
+    event
 }
 
 /// A client's session has opened.
