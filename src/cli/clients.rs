@@ -119,7 +119,8 @@ async fn import(api: &Api, issuer: &str, clients: Vec<(String, Value)>) -> anyho
 
 #[derive(Deserialize)]
 struct Client {
-    client_id: String,
+    #[serde(rename = "client_id")]
+    id: String,
     backchannel_logout_uri: Option<String>,
     id_token_signed_response_alg: Option<String>,
     source: String,
@@ -145,7 +146,7 @@ async fn list(api: &Api, issuer: &str) -> anyhow::Result<ExitCode> {
 fn row(client: Client) -> [String; 4] {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
     let (uri, alg) = (or_dash(client.backchannel_logout_uri), or_dash(client.id_token_signed_response_alg));
-    [client.client_id, uri, alg, client.source]
+    [client.id, uri, alg, client.source]
 }
 
 #[cfg(test)]

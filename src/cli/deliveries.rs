@@ -6,7 +6,6 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::api::{Api, Body, Paged, Where};
-use super::issuer::Whose;
 use super::table::table;
 use super::{Given, say};
 use crate::model::{AbandonReason, DeliveryState};
@@ -40,8 +39,9 @@ struct Filter {
     logout: Option<i64>,
     #[arg(long, value_name = "WHY", help = reasons(), value_parser = reason)]
     abandoned: Option<AbandonReason>,
-    #[command(flatten)]
-    whose: Whose,
+    /// Those of this issuer (its short name)
+    #[arg(long, value_name = "NAME")]
+    issuer: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -61,7 +61,7 @@ struct List {
 #[command(group = clap::ArgGroup::new("which").required(true).multiple(true)
           .args(["ids", "client", "logout", "abandoned", "issuer", "all"]))]
 struct Redeliver {
-    /// These
+    /// These deliveries
     #[arg(value_name = "ID", conflicts_with_all = ["client", "logout", "abandoned", "issuer", "all"])]
     ids: Vec<i64>,
     /// Every abandoned delivery
@@ -103,7 +103,7 @@ impl Filter {
             ("client_id", self.client.map(Value::from)),
             ("logout", self.logout.map(Value::from)),
             ("abandoned", self.abandoned.map(|why| why.as_str().into())),
-            ("issuer", self.whose.named().map(Value::from)),
+            ("issuer", self.issuer.map(Value::from)),
         ];
         members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
     }

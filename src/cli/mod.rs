@@ -44,7 +44,7 @@ pub struct Cli {
 enum Verb {
     /// Run the service (the default).
     Serve,
-    /// Show the whole way on this machine: three applications, two users, one logout.
+    /// Show the whole way on this machine: three applications, two users, one logout. Reads no configuration.
     Demo(demo::Args),
     /// Report every mistake of the configuration, or what it comes to.
     CheckConfig,

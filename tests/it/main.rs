@@ -11,11 +11,15 @@ mod architecture;
 #[cfg(test)]
 mod broker_restart;
 #[cfg(test)]
+mod cli;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod deliver;
+#[cfg(test)]
+mod demo;
 #[cfg(test)]
 mod expiry;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! How do the demo's events get in? Over HTTP, or through a queue.
 
+use std::fmt;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -20,7 +21,7 @@ pub(super) enum Door {
     Http,
     /// A queue of this run's own.
     Amqp {
-        publisher: Publisher,
+        publisher: Box<Publisher>,
         queue: String,
         /// Host and port, without the password of the URL.
         broker: String,
@@ -37,10 +38,11 @@ impl Door {
     pub(super) async fn amqp(url: &str, queue: String) -> anyhow::Result<Self> {
         let place = Url::parse(url).ok();
         let host = place.as_ref().and_then(Url::host_str).unwrap_or("the broker");
-        let broker = format!("{host}:{}", place.as_ref().and_then(Url::port).unwrap_or(5672));
+        let usual = if url.starts_with("amqps:") { 5671 } else { 5672 };
+        let broker = format!("{host}:{}", place.as_ref().and_then(Url::port).unwrap_or(usual));
         let publisher = Publisher::connect(url, "signoff demo").await;
         let publisher = publisher.with_context(|| format!("RabbitMQ at {broker} is not reached; check --amqp"))?;
-        Ok(Self::Amqp { publisher, queue, broker })
+        Ok(Self::Amqp { publisher: Box::new(publisher), queue, broker })
     }
 
     /// Returns when the service has recorded the events, or the broker has them safe.
@@ -62,14 +64,6 @@ impl Door {
         }
     }
 
-    /// What `send` does, in words.
-    pub(super) fn describe(&self) -> String {
-        match self {
-            Self::Http => "POST /v1/events".to_owned(),
-            Self::Amqp { queue, broker, .. } => format!("the queue {queue} at {broker}"),
-        }
-    }
-
     /// Leaves nothing behind, as far as the broker lets us.
     pub(super) async fn close(&self) {
         if let Self::Amqp { publisher, queue, .. } = self {
@@ -77,6 +71,16 @@ impl Door {
                 let _left = publisher.delete_queue(queue).await;
             }
             publisher.close().await;
+        }
+    }
+}
+
+/// Where the events go, for people.
+impl fmt::Display for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http => f.write_str("POST /v1/events"),
+            Self::Amqp { queue, broker, .. } => write!(f, "queue {queue} at {broker}"),
         }
     }
 }

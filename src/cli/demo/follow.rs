@@ -9,9 +9,12 @@ use tokio::time::{sleep, timeout};
 
 use super::report;
 use crate::cli::api::{Api, Paged};
+use crate::model::{Clock as _, SystemClock};
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(50);
+/// Attempts of the same moment are read one by one: this long later all are there, to be put in order.
+const ORDER: Duration = Duration::from_millis(200);
 
 /// A logout while it is delivered.
 pub(super) struct Follower<'a> {
@@ -19,8 +22,10 @@ pub(super) struct Follower<'a> {
     /// When the user signed out.
     since: OffsetDateTime,
     logout: i64,
-    /// How many attempts of each delivery have been shown.
-    shown: BTreeMap<i64, usize>,
+    /// How many attempts of each delivery have been read.
+    read: BTreeMap<i64, usize>,
+    /// Read and not shown yet, with their clients.
+    waiting: Vec<(String, Attempt)>,
 }
 
 /// How far it came.
@@ -62,7 +67,7 @@ impl<'a> Follower<'a> {
         loop {
             let found: Paged<Logout> = api.get(&url).await?;
             if let Some(logout) = found.items.first() {
-                return Ok(Self { api, since, logout: logout.id, shown: BTreeMap::new() });
+                return Ok(Self { api, since, logout: logout.id, read: BTreeMap::new(), waiting: Vec::new() });
             }
             sleep(LOOK).await;
         }
@@ -76,35 +81,42 @@ impl<'a> Follower<'a> {
                 if logout.settled {
                     return anyhow::Ok(logout);
                 }
+                self.show(SystemClock.now() - ORDER);
                 sleep(LOOK).await;
             }
-        })
-        .await;
-        match settled {
-            Ok(logout) => logout,
-            Err(_late) => self.look().await,
-        }
+        });
+        let logout = match settled.await {
+            Ok(logout) => logout?,
+            Err(_late) => self.look().await?,
+        };
+        self.show(SystemClock.now());
+        Ok(logout)
     }
 
+    /// Reads what is new.
     async fn look(&mut self) -> anyhow::Result<Logout> {
         let id = self.logout.to_string();
         let logout: Logout = self.api.get(&self.api.url(&["v1", "logouts", &id], &[])).await?;
-        let mut fresh = Vec::new();
         for delivery in &logout.deliveries {
-            let shown = self.shown.entry(delivery.id).or_default();
-            if delivery.attempts_made > *shown {
+            let read = self.read.entry(delivery.id).or_default();
+            if delivery.attempts_made > *read {
                 let url = self.api.url(&["v1", "deliveries", &delivery.id.to_string()], &[]);
                 let detail: Detail = self.api.get(&url).await?;
-                let new = detail.attempts.into_iter().skip(*shown);
-                let before = fresh.len();
-                fresh.extend(new.map(|attempt| (delivery.client_id.clone(), attempt)));
-                *shown += fresh.len() - before;
+                let all = detail.attempts.len();
+                let fresh = detail.attempts.into_iter().skip(*read);
+                self.waiting.extend(fresh.map(|attempt| (delivery.client_id.clone(), attempt)));
+                *read = all;
             }
         }
-        fresh.sort_by_key(|(_, attempt)| attempt.started_at);
-        for (client, attempt) in &fresh {
-            report::attempt(client, attempt, self.since);
-        }
         Ok(logout)
+    }
+
+    /// Shows what was started up to this moment.
+    fn show(&mut self, until: OffsetDateTime) {
+        self.waiting.sort_by_key(|(_, attempt)| attempt.started_at);
+        let ripe = self.waiting.partition_point(|(_, attempt)| attempt.started_at <= until);
+        for (client, attempt) in self.waiting.drain(..ripe) {
+            report::attempt(&client, &attempt, self.since);
+        }
     }
 }

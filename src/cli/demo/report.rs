@@ -6,7 +6,6 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::application::{Application, Trouble};
-use super::door::Door;
 use super::follow::Attempt;
 use super::story::{LEAVER, Told};
 use super::verdict::{DEAD, Fate};
@@ -22,7 +21,9 @@ fn line(text: impl Display) {
 pub(super) fn cast(world: &World) {
     line("signoff demo: three applications, two users, one logout\n");
     line(format_args!("  service  {}/", world.issuer));
-    line(format_args!("           {}; an RS256 key made for this run", world.store));
+    line(format_args!("  store    {}", world.store));
+    line("  key      RS256, made for this run");
+    line(format_args!("  events   {}", world.door));
     for application in &world.applications {
         line(format_args!("  {:<7}  {}{}", application.name, application.url(), trouble(application)));
     }
@@ -32,8 +33,8 @@ pub(super) fn cast(world: &World) {
 fn trouble(application: &Application) -> String {
     match application.trouble {
         Trouble::None => String::new(),
-        Trouble::AtFirst(times) => format!("   answers 503 {times} times: its session store fails"),
-        Trouble::Always => "   always answers 503: its session store fails".to_owned(),
+        Trouble::AtFirst(times) => format!("   its session store fails {times} times: 503"),
+        Trouble::Always => "   its session store always fails: 503".to_owned(),
     }
 }
 
@@ -42,8 +43,8 @@ pub(super) fn signed_in(users: &[&str], alive: usize, all: usize) {
 }
 
 /// The logout is on its way; the attempts follow.
-pub(super) fn signed_out(user: &str, door: &Door, took: Duration) {
-    line(format_args!("{user} signs out: one event through {}, safe after {} ms.\n", door.describe(), took.as_millis()));
+pub(super) fn signed_out(user: &str, took: Duration) {
+    line(format_args!("{user} signs out: one event, safe after {} ms.\n", took.as_millis()));
     line(format_args!("{:>6}  {:<6}  {:>7}  {:>4}  {:<11}  JTI", "MS", "CLIENT", "ATTEMPT", "HTTP", "OUTCOME"));
 }
 
@@ -61,7 +62,7 @@ pub(super) fn ending(told: &Told, within: Duration) {
         line(format_args!("\nNot everything is delivered after {}.", humantime::format_duration(within)));
     }
     let rows: Vec<_> = told.fates.iter().map(row).collect();
-    line(format_args!("\n{}", table(["USER", "AT", "PAGE", "SESSION", "", "BY JTI"], &rows)));
+    line(format_args!("\n{}", table(["USER", "AT", "BEFORE", "AFTER", "SESSION", "", "BY JTI"], &rows)));
     let wrong: Vec<_> = told.fates.iter().filter(|fate| !fate.is_right()).collect();
     if wrong.is_empty() {
         let dead = told.fates.iter().filter(|fate| fate.to_end).count();
@@ -73,7 +74,7 @@ pub(super) fn ending(told: &Told, within: Duration) {
     }
 }
 
-fn row(fate: &Fate) -> [String; 6] {
+fn row(fate: &Fate) -> [String; 7] {
     let state = match (fate.after == DEAD, fate.ended_after) {
         (true, Some(after)) => format!("dead after {} ms", after.as_millis()),
         (true, None) => "dead".to_owned(),
@@ -82,8 +83,8 @@ fn row(fate: &Fate) -> [String; 6] {
     let right = if fate.is_right() { "ok" } else { "WRONG" };
     // Enough to find it in the lines above.
     let by = fate.ended_by.as_ref().map_or_else(|| "-".to_owned(), |jti| jti.chars().take(8).collect());
-    let pages = format!("{} {}", fate.before, fate.after);
-    [fate.user.to_owned(), fate.application.to_owned(), pages, state, right.to_owned(), by]
+    let (before, after) = (fate.before.to_string(), fate.after.to_string());
+    [fate.user.to_owned(), fate.application.to_owned(), before, after, state, right.to_owned(), by]
 }
 
 /// What there is to look at while it stays up.
@@ -93,9 +94,11 @@ pub(super) fn addresses(world: &World, told: &Told) {
     line("\nIt stays up; Ctrl-C ends it. Open:");
     line(format_args!("  the service's page   {}", link(&[])));
     line(format_args!("  the logout           {}", link(&["v1", "logouts", &logout])));
-    for delivery in &told.logout.deliveries {
+    let mut deliveries: Vec<_> = told.logout.deliveries.iter().collect();
+    deliveries.sort_by_key(|delivery| delivery.id);
+    for delivery in deliveries {
         let url = link(&["v1", "deliveries", &delivery.id.to_string()]);
-        line(format_args!("  told to {:<12} {url}", delivery.client_id));
+        line(format_args!("  delivery to {:<8} {url}", delivery.client_id));
     }
     for (login, fate) in told.logins.iter().zip(&told.fates) {
         line(format_args!("  {:<5} at {:<6} {:>4} {}", login.user, fate.application, fate.after, login.page));

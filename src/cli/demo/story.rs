@@ -59,7 +59,7 @@ pub(super) async fn tell(world: &World, within: Duration) -> anyhow::Result<Opti
     let id = Uuid::new_v4().to_string();
     let data = json!({ "session_id": provider_sessions[0].1, "cause": "user_logout" });
     world.door.send(&world.api, &[event(world, &id, "signoff.logout", &data)]).await?;
-    report::signed_out(LEAVER, &world.door, SystemClock.instant().saturating_duration_since(began));
+    report::signed_out(LEAVER, SystemClock.instant().saturating_duration_since(began));
     let found = timeout(PATIENCE, Follower::find(&world.api, &id, since)).await;
     let logout = found.context("the logout is not recorded")??.follow(within).await?;
 

@@ -67,7 +67,11 @@ impl World {
             Some(url) => Door::amqp(url, queue).await?,
             None => Door::Http,
         };
-        let store = if args.store.is_some() { config.store.kind().to_owned() } else { format!("SQLite, {own}") };
+        let store = if args.store.is_some() {
+            config.store.kind().to_owned()
+        } else {
+            format!("SQLite in {}", directory.path().display())
+        };
         let service = timeout(PATIENCE, Service::start_on(config, service)).await;
         let service = service.context("the store does not answer; check --store")??;
 

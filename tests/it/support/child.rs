@@ -27,6 +27,11 @@ impl Owned {
         self.signal("TERM");
     }
 
+    /// Ctrl-C.
+    pub(crate) fn interrupt(&self) {
+        self.signal("INT");
+    }
+
     /// Asks it to read its files again.
     pub(crate) fn hang_up(&self) {
         self.signal("HUP");
