@@ -20,7 +20,10 @@ fn walk(top: &Path, folder: &Path, found: &mut BTreeSet<String>) {
         let inside = path.strip_prefix(top).expect("below it").to_string_lossy().into_owned();
         if path.is_dir() && name != "tests" {
             walk(top, &path, found);
-        } else if name.ends_with(".rs") && !["lib.rs", "main.rs"].contains(&inside.as_str()) && name != "tests.rs" {
+        } else if path.extension().is_some_and(|is| is == "rs")
+            && !["lib.rs", "main.rs"].contains(&inside.as_str())
+            && name != "tests.rs"
+        {
             found.insert(format!("{inside}: {}", question(&fs::read_to_string(&path).expect("a source"))));
         }
     }
