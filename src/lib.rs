@@ -29,7 +29,7 @@
 //! - [`model/delivery.rs`](model::delivery): What is owed?
 //! - [`model/directory.rs`](model::directory): Who is registered right now?
 //! - [`model/event.rs`](model::event): What did the provider say?
-//! - [`model/hashed.rs`](model::hashed): How is a subject or a sid shown?
+//! - [`model/hashed.rs`](mod@model::hashed): How is a subject or a sid shown?
 //! - [`model/ids.rs`](model::ids): Which row is it?
 //! - [`model/logout.rs`](model::logout): What was accepted?
 //! - [`model/outcome.rs`](model::outcome): What happened to one HTTP try?
@@ -119,7 +119,7 @@
 //! - `token/parse.rs`: Which keys does this file hold?
 //! - [`token/reload.rs`](token::reload): Have the key files changed?
 //! - [`token/settings.rs`](token::settings): Which keys, and for how long?
-//! - [`token/sign.rs`](token::sign): How does a token get its signature?
+//! - [`token/sign.rs`](mod@token::sign): How does a token get its signature?
 //!
 //! **deliver**
 //! - [`deliver/mod.rs`](deliver): How does a token reach its client?
