@@ -5,7 +5,6 @@ pub mod settings;
 use std::io::IsTerminal as _;
 use std::panic::PanicHookInfo;
 
-use aws_lc_rs::digest;
 use tracing::level_filters::LevelFilter;
 use tracing::{Dispatch, Subscriber};
 use tracing_subscriber::Layer;
@@ -89,14 +88,6 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     let thread = std::thread::current();
     tracing::error!(text, place, thread = thread.name().unwrap_or("unnamed"), "panicked");
-}
-
-/// What stands for a subject or a sid in log lines: the first 12 digits of its SHA-256, so that
-/// an operator who knows the value finds its lines (`printf %s VALUE | sha256sum`).
-#[must_use]
-pub fn hashed(value: &str) -> String {
-    let digest = digest::digest(&digest::SHA256, value.as_bytes());
-    digest.as_ref().iter().take(6).fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
 #[cfg(test)]

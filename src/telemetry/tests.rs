@@ -86,8 +86,3 @@ fn json_lines_are_objects_with_their_fields() {
     let line: serde_json::Value = serde_json::from_str(text.trim()).unwrap();
     assert_eq!((&line["message"], &line["client_id"]), (&"delivered".into(), &"shop".into()));
 }
-
-#[test]
-fn a_hash_is_what_sha256sum_prints() {
-    assert_eq!(hashed("alice"), "2bd806c97f0e");
-}
