@@ -188,7 +188,8 @@ mod tests {
     #[test]
     fn addresses_are_put_together_whatever_is_in_them() {
         let api = |base: &str| Api::new(typed(base).unwrap(), None).unwrap();
-        let of = |base: &str| api(base).url(&["v1", "issuers", "a/b?c"], &[("client_id", "https://x?y=1&z")]).to_string();
+        let of =
+            |base: &str| api(base).url(&["v1", "issuers", "a/b?c"], &[("client_id", "https://x?y=1&z")]).to_string();
         let end = "/v1/issuers/a%2Fb%3Fc?client_id=https%3A%2F%2Fx%3Fy%3D1%26z";
         assert_eq!(of("http://127.0.0.1:1"), format!("http://127.0.0.1:1{end}"));
         assert_eq!(of("http://127.0.0.1:1/"), format!("http://127.0.0.1:1{end}"));

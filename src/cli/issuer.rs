@@ -35,7 +35,8 @@ pub(super) fn url(named: Option<String>, given: &Given) -> anyhow::Result<String
     let Some(name) = named else { return Ok(only(issuers)?.issuer) };
     let known = names(&issuers);
     let found = issuers.into_iter().find(|issuer| issuer.name == name);
-    let unknown = || Usage(format!("no issuer is called {name:?} in the configuration ({known}); name one, or its URL"));
+    let unknown =
+        || Usage(format!("no issuer is called {name:?} in the configuration ({known}); name one, or its URL"));
     Ok(found.ok_or_else(unknown)?.issuer)
 }
 

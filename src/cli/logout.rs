@@ -148,7 +148,10 @@ async fn still_signed_in(api: &Api, at: &Url) -> Option<usize> {
     };
     for Still { client_id, delivery, state, reason } in &detail.may_still_be_signed_in {
         let reason = reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-        say(std::io::stdout(), &format_args!("may still be signed in: {client_id}: delivery {delivery} {state}{reason}"));
+        say(
+            std::io::stdout(),
+            &format_args!("may still be signed in: {client_id}: delivery {delivery} {state}{reason}"),
+        );
     }
     Some(detail.may_still_be_signed_in.len())
 }

@@ -88,7 +88,10 @@ mod tests {
             let config = setting.config().unwrap();
             assert_eq!(config.clients.len(), 2);
             assert_eq!(config.issuers[0].issuer, "http://127.0.0.1:4711");
-            assert_eq!(config.amqp.first().map(|amqp| amqp.rejected_queue.as_str()), amqp.map(|_| "signoff.demo.x.rejected"));
+            assert_eq!(
+                config.amqp.first().map(|amqp| amqp.rejected_queue.as_str()),
+                amqp.map(|_| "signoff.demo.x.rejected")
+            );
         }
     }
 }

@@ -43,7 +43,11 @@ pub(super) fn signed_in(users: &[&str], alive: usize, all: usize) {
 
 /// The logout is on its way; the attempts follow.
 pub(super) fn signed_out(user: &str, door: &Door, took: Duration) {
-    line(format_args!("{user} signs out: one event through {}, safe after {} ms.\n", door.describe(), took.as_millis()));
+    line(format_args!(
+        "{user} signs out: one event through {}, safe after {} ms.\n",
+        door.describe(),
+        took.as_millis()
+    ));
     line(format_args!("{:>6}  {:<6}  {:>7}  {:>4}  {:<11}  JTI", "MS", "CLIENT", "ATTEMPT", "HTTP", "OUTCOME"));
 }
 
