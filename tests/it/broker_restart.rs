@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::support::events::{logout, openings, sessions};
 use crate::support::ledger::Ledger;
@@ -101,6 +101,20 @@ impl UnderWay {
         Some(Self { broker, vhost, service, receiver, confirmed, publishing })
     }
 
+    /// What is missing, and where it may be.
+    async fn standing(&self) -> String {
+        let mut ledger = self.confirmed.lock().expect("no panic while locked");
+        ledger.arrive(&self.receiver.posts());
+        format!(
+            "confirmed and not arrived: {:?}\nin the queue: {:?}, unacknowledged: {}\npending: {:?}\n{}",
+            ledger.lost(),
+            self.vhost.depth(QUEUE).await,
+            self.vhost.unacknowledged(QUEUE).await,
+            self.service.deliveries("pending").await,
+            self.service.log(),
+        )
+    }
+
     /// Messages flow again, and in the end every confirmed one has arrived, once.
     async fn flows_again(mut self, how: &str) {
         let before = self.receiver.count();
@@ -113,10 +127,12 @@ impl UnderWay {
         while let Some(published) = self.publishing.join_next().await {
             published.expect("the publisher");
         }
-        eventually("every message arrived", SOON, async || {
+        let all = eventually("every message arrived", SOON * 2, async || {
             (self.receiver.count() > PUBLISHED && self.service.deliveries("pending").await.is_empty()).then_some(())
-        })
-        .await;
+        });
+        if timeout(SOON, all).await.is_err() {
+            panic!("{how}: {}", self.standing().await);
+        }
         let posts = self.receiver.posts();
         let first = posts.iter().map(|post| post.at).find(|at| *at > ready).expect("some came afterwards");
         assert!(first - ready < SOON, "messages flow again {:?} after the broker was ready", first - ready);
