@@ -103,11 +103,13 @@ impl UnderWay {
 
     /// What is missing, and where it may be.
     async fn standing(&self) -> String {
-        let mut ledger = self.confirmed.lock().expect("no panic while locked");
-        ledger.arrive(&self.receiver.posts());
+        let lost = {
+            let mut ledger = self.confirmed.lock().expect("no panic while locked");
+            ledger.arrive(&self.receiver.posts());
+            format!("{:?}", ledger.lost())
+        };
         format!(
-            "confirmed and not arrived: {:?}\nin the queue: {:?}, unacknowledged: {}\npending: {:?}\n{}",
-            ledger.lost(),
+            "confirmed and not arrived: {lost}\nin the queue: {:?}, unacknowledged: {}\npending: {:?}\n{}",
             self.vhost.depth(QUEUE).await,
             self.vhost.unacknowledged(QUEUE).await,
             self.service.deliveries("pending").await,
@@ -130,9 +132,8 @@ impl UnderWay {
         let all = eventually("every message arrived", SOON * 2, async || {
             (self.receiver.count() > PUBLISHED && self.service.deliveries("pending").await.is_empty()).then_some(())
         });
-        if timeout(SOON, all).await.is_err() {
-            panic!("{how}: {}", self.standing().await);
-        }
+        let in_time = timeout(SOON, all).await.is_ok();
+        assert!(in_time, "{how}: {}", self.standing().await);
         let posts = self.receiver.posts();
         let first = posts.iter().map(|post| post.at).find(|at| *at > ready).expect("some came afterwards");
         assert!(first - ready < SOON, "messages flow again {:?} after the broker was ready", first - ready);
