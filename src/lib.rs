@@ -192,6 +192,7 @@
 //! - `cli/logout.rs`: `logout`: how does an operator sign somebody out, and know that it happened?
 //! - `cli/migrate.rs`: `migrate`: is the store's schema what this version needs?
 //! - [`cli/openapi.rs`](cli::openapi): `signoff openapi`: what does the API look like to a program?
+//! - `cli/ready.rs`: `ready`: is a running service ready?
 //! - `cli/serve.rs`: `serve`: run the service.
 //! - `cli/table.rs`: How does a list look on a plain terminal?
 //!

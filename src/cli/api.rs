@@ -131,12 +131,17 @@ impl Api {
 
     /// Any call; whatever is not a success is an error.
     pub(super) async fn call(&self, verb: Verb, url: &Url, body: Option<Body<'_>>) -> anyhow::Result<PlainAnswer> {
+        let answer = self.ask(verb, url, body).await?;
+        if (200..300).contains(&answer.status) { Ok(answer) } else { Err(self.refusal(&answer)) }
+    }
+
+    /// Any call, and whatever is answered.
+    pub(super) async fn ask(&self, verb: Verb, url: &Url, body: Option<Body<'_>>) -> anyhow::Result<PlainAnswer> {
         let body = body.map(|body| (body.media_type, body.json.to_string().into_bytes()));
         let token = self.token.as_ref().map(|token| token.as_str());
-        let answer = self.http.call(verb, url.as_str(), token, body).await.with_context(|| {
+        self.http.call(verb, url.as_str(), token, body).await.with_context(|| {
             format!("the service at {} is not reached; start it, or name another with --url", self.base)
-        })?;
-        if (200..300).contains(&answer.status) { Ok(answer) } else { Err(self.refusal(&answer)) }
+        })
     }
 
     fn refusal(&self, answer: &PlainAnswer) -> anyhow::Error {

@@ -34,6 +34,9 @@ struct Generate {
     /// The file to write; never replaced. Standard output if absent
     #[arg(long, short)]
     out: Option<PathBuf>,
+    /// Where the file is there already, it is left alone, and that is a success
+    #[arg(long, requires = "out")]
+    if_missing: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -55,6 +58,9 @@ pub async fn run(args: Args, configured: impl FnOnce() -> anyhow::Result<Vec<Iss
 }
 
 fn make(wanted: &Generate) -> anyhow::Result<()> {
+    if let Some(file) = wanted.out.as_deref().filter(|file| wanted.if_missing && file.exists()) {
+        return Ok(writeln!(std::io::stderr(), "{} is there, and is left alone", file.display())?);
+    }
     let pem = generate::generate(wanted.alg, wanted.bits)?;
     match &wanted.out {
         Some(file) => generate::write(file, &pem).context("nothing was replaced")?,

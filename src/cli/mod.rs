@@ -16,6 +16,7 @@ pub mod keys;
 mod logout;
 mod migrate;
 pub mod openapi;
+mod ready;
 mod serve;
 mod table;
 
@@ -58,6 +59,8 @@ enum Verb {
     Logout(logout::Args),
     /// What is owed to whom; make due again what was given up.
     Deliveries(deliveries::Args),
+    /// Ask a running service whether it is ready, as a container's health check does.
+    Ready(ready::Args),
     /// Print the API's OpenAPI document.
     Openapi,
 }
@@ -110,6 +113,7 @@ impl Cli {
             Verb::Clients(args) => clients::run(args, &given).await,
             Verb::Logout(args) => logout::run(args, &given).await,
             Verb::Deliveries(args) => deliveries::run(args, &given).await,
+            Verb::Ready(args) => ready::run(args, &given).await,
             Verb::Openapi => openapi::run().map(|()| ExitCode::SUCCESS),
         }
     }

@@ -321,3 +321,33 @@ async fn keys_are_made_and_listed_and_the_api_is_described() {
     let document: Value = serde_json::from_str(&ran.out).expect("JSON");
     assert!(document["paths"]["/v1/events"]["post"].is_object());
 }
+
+#[tokio::test]
+async fn a_key_is_made_once_where_it_is_asked_for_only_if_missing() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let once = ["keys", "generate", "--alg", "ES256", "--out", "k.pem", "--if-missing"];
+    let ran = signoff(directory.path(), &once, &[]).await;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let key = std::fs::read(directory.path().join("k.pem")).expect("a key");
+    let again = signoff(directory.path(), &once, &[]).await;
+    assert_eq!((again.code, again.err.as_str()), (Some(0), "k.pem is there, and is left alone\n"), "{again:?}");
+    assert_eq!(std::fs::read(directory.path().join("k.pem")).expect("a key"), key);
+    let nowhere = signoff(directory.path(), &["keys", "generate", "--if-missing"], &[]).await;
+    assert_eq!(nowhere.code, Some(2), "{nowhere:?}");
+}
+
+#[tokio::test]
+async fn a_health_check_tells_ready_from_not_ready() {
+    let world = World::start().await;
+    let ran = world.signoff(&["ready"]).await;
+    assert_eq!((ran.code, ran.out.as_str()), (Some(0), "ready\n"), "{ran:?}");
+
+    let unready = Receiver::start(answer(503)).await;
+    let url = unready.url().replace("/backchannel-logout", "");
+    let ran = signoff(world.directory.path(), &["ready", "--url", &url], &[]).await;
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.err.starts_with("error: not ready: 503"), "{ran:?}");
+
+    let ran = signoff(world.directory.path(), &["ready", "--url", "http://127.0.0.1:1"], &[]).await;
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+}

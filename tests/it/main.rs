@@ -21,6 +21,8 @@ mod deliver;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod deploy;
+#[cfg(test)]
 mod expiry;
 #[cfg(test)]
 mod faulty_store;

@@ -1,9 +1,11 @@
 # What must be on the machine, and how does it get there? Sourced by tests/run and .ci/run.
-# Only Debian packages are installed, only when missing, only as root; no service is started.
+# Debian packages are installed only when missing, only as root; no service is started. What comes from PyPI goes
+# below the target directory.
 
 readonly POLICY=/usr/sbin/policy-rc.d
 readonly POLICY_SAVED=/usr/sbin/policy-rc.d.before-signoff-tests
 readonly INSTALL_LOCK=/tmp/signoff-tests-install.lock
+readonly REQUIREMENTS=tests/lib/requirements.txt
 
 die() {
   echo "$(basename "$0"): $*" >&2
@@ -29,6 +31,18 @@ python_with_pika() {
   if /usr/bin/python3 -c 'import pika' 2>/dev/null; then echo /usr/bin/python3; fi
 }
 
+kubectl_program() { command -v kubectl || true; }
+
+test_venv_place() { realpath -m "${CARGO_TARGET_DIR:-target}/test-venv"; }
+
+# A virtual environment cannot be moved: it is made again at another place, as for other requirements.
+test_venv_made_from() { test_venv_place && cat "$REQUIREMENTS"; }
+
+# The virtual environment with what the requirements list, if it is made.
+test_venv() {
+  if test_venv_made_from | cmp -s - "$(test_venv_place)/made-from.txt"; then test_venv_place; fi
+}
+
 missing_for_build() {
   command -v cc >/dev/null && command -v make >/dev/null || echo build-essential
   [[ -s /etc/ssl/certs/ca-certificates.crt ]] || echo ca-certificates
@@ -39,6 +53,8 @@ missing_for_tests() {
   [[ -n "$(postgres_bin)" ]] || echo postgresql
   [[ -n "$(rabbitmq_server)" ]] || echo rabbitmq-server
   [[ -n "$(python_with_pika)" ]] || echo python3-pika
+  [[ -n "$(kubectl_program)" ]] || echo kubernetes-client
+  /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || echo python3-venv
 }
 
 # $1: a function that prints the packages that are missing.
@@ -52,6 +68,22 @@ install_missing() {
     flock 9
     missing=$("$1" | xargs)
     [[ -z "$missing" ]] || apt_install "$missing"
+  ) 9>"$INSTALL_LOCK"
+}
+
+make_test_venv() {
+  [[ -z "$(test_venv)" ]] || return 0
+  (
+    flock 9
+    [[ -z "$(test_venv)" ]] || return 0
+    say "installing what $REQUIREMENTS lists"
+    local venv
+    venv=$(test_venv_place)
+    rm -rf "$venv"
+    mkdir -p "$(dirname "$venv")"
+    /usr/bin/python3 -m venv "$venv"
+    "$venv/bin/pip" install -q --disable-pip-version-check --no-deps -r "$REQUIREMENTS"
+    test_venv_made_from >"$venv/made-from.txt"
   ) 9>"$INSTALL_LOCK"
 }
 

@@ -27,11 +27,20 @@ impl TestDatabase {
         static TEMPLATE: OnceCell<String> = OnceCell::const_new();
         let server = required("SIGNOFF_TEST_DATABASE_URL")?;
         let template = TEMPLATE.get_or_init(|| migrated_template(&server)).await;
+        Some(Self::copied(server, template).await)
+    }
+
+    /// One that nobody has migrated.
+    pub(crate) async fn empty() -> Option<Self> {
+        Some(Self::copied(required("SIGNOFF_TEST_DATABASE_URL")?, "template0").await)
+    }
+
+    async fn copied(server: String, template: &str) -> Self {
         let name = unique("t");
         let mut admin = connect(&server).await;
         execute(&mut admin, format!("CREATE DATABASE {name} TEMPLATE {template}")).await.expect("a database");
         admin.close().await.expect("a clean close");
-        Some(Self { url: with_database(&server, &name), name, server })
+        Self { url: with_database(&server, &name), name, server }
     }
 
     /// Its URL.
