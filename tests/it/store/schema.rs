@@ -34,7 +34,8 @@ async fn stores_that_start_together_on_an_empty_database_migrate_it_once() {
         .fetch_all(&database.pool().await)
         .await
         .expect("the migrations");
-    let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/postgres")).expect("it").count();
-    assert_eq!(applied.len(), files);
+    let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/postgres")).expect("the migrations");
+    let scripts = files.filter(|file| file.as_ref().is_ok_and(|file| file.path().extension().is_some()));
+    assert_eq!(applied.len(), scripts.count());
     assert!(applied.iter().all(|(_, success)| *success), "{applied:?}");
 }
