@@ -160,6 +160,7 @@
 //! - `admin/sessions.rs`: Who holds what?
 //! - [`admin/settings.rs`](admin::settings): Who may call the API, and where does it listen?
 //! - `admin/text.rs`: What may be said about input that is wrong?
+//! - [`admin/tokens.rs`](admin::tokens): Which bearer tokens open the API now?
 //!
 //! **service**
 //! - [`service.rs`](service): How do the rooms work together?
@@ -174,6 +175,7 @@
 //! - `cli/check_config.rs`: `check-config`: is the configuration right, and what does it come to?
 //! - `cli/clients.rs`: `clients`: which relying parties are registered, and how do many get registered at once?
 //! - `cli/deliveries.rs`: `deliveries`: what is owed to whom, and how does what was given up become due again?
+//! - `cli/demo/alone.rs`: `demo application`: what does one application do beside a real service?
 //! - `cli/demo/application.rs`: What does a relying party look like that uses the receiver?
 //! - `cli/demo/config.rs`: How is the demo's service configured?
 //! - `cli/demo/directory.rs`: Where does the demo keep its files?

@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::admin::{self, Admin, Health};
+use crate::admin::{self, Admin, Health, Tokens};
 use crate::config::Config;
 use crate::deliver::Deliverer;
 use crate::dispatch::{self, Dispatcher, LaneRooms};
@@ -29,7 +29,7 @@ use registry::Registered;
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs until it is asked to stop: SIGTERM or SIGINT; a second one ends it at once.
-/// SIGHUP reads the keys again.
+/// SIGHUP reads keys and tokens again.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
@@ -40,7 +40,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     };
     loop {
         tokio::select! {
-            _ = hang_up.recv() => service.reload_keys().await,
+            _ = hang_up.recv() => service.reload().await,
             _ = terminate.recv() => break,
             _ = tokio::signal::ctrl_c() => break,
         }
@@ -61,6 +61,7 @@ pub struct Service {
     /// Its store, for those who run it in their own process.
     pub store: Arc<dyn Store>,
     keys: Arc<Reloader>,
+    tokens: Arc<Tokens>,
     shutdown: Shutdown,
 }
 
@@ -83,7 +84,9 @@ impl Service {
         let shutdown = Shutdown::new();
         let registered = Registered::load(&config, &store).await?;
         let keys = read_keys(&config, &store, &registered, &clock).await?;
-        let parts = Wiring { config, clock, metrics, store, shutdown, registered, keyrings: keys.shared() };
+        let tokens = Arc::new(Tokens::new(config.http.tokens.clone()));
+        let keyrings = keys.shared();
+        let parts = Wiring { config, clock, metrics, store, shutdown, registered, keyrings, tokens };
 
         let dispatcher = parts.dispatch();
         let intake = parts.intake(&dispatcher);
@@ -95,14 +98,14 @@ impl Service {
             tracing::info!(listen = %listener.local_addr()?, "metrics, without a token");
             parts.serve(admin::metrics_server(parts.metrics.clone(), listener)?);
         }
-        let poll = (Arc::clone(&keys), parts.shutdown.stop.clone());
-        parts.shutdown.spawn(async move { poll.0.run(poll.1).await });
+        parts.reload(&keys);
         tracing::info!(%listen, "ready");
-        Ok(Self { listen, store: parts.store, keys, shutdown: parts.shutdown })
+        Ok(Self { listen, store: parts.store, keys, tokens: parts.tokens, shutdown: parts.shutdown })
     }
 
-    /// Reads the key files again, now.
-    pub async fn reload_keys(&self) {
+    /// Reads the files of keys and tokens again, now.
+    pub async fn reload(&self) {
+        self.tokens.reload();
         let reloaded = self.keys.reload().await;
         tracing::info!(replaced = ?reloaded.replaced, kept = reloaded.kept.len(), "keys read again");
     }
@@ -162,6 +165,7 @@ struct Wiring {
     shutdown: Shutdown,
     registered: Registered,
     keyrings: SharedKeyrings,
+    tokens: Arc<Tokens>,
 }
 
 impl Wiring {
@@ -230,6 +234,7 @@ impl Wiring {
             file_clients: Arc::clone(&registered.file_keys),
             metrics: self.metrics.clone(),
             settings: Arc::new(self.config.http.clone()),
+            tokens: Arc::clone(&self.tokens),
             events: Arc::new(doors::Submit(Http::start(Arc::clone(intake), &self.shutdown))),
             jwks: Arc::new(doors::PublicKeys { keyrings: Arc::clone(&self.keyrings), clock: Arc::clone(&self.clock) }),
             health,
@@ -254,6 +259,14 @@ impl Wiring {
                 tracing::error!(%error, "the HTTP server ended");
             }
         });
+    }
+
+    /// Looks at the files that secrets are mounted as.
+    fn reload(&self, keys: &Arc<Reloader>) {
+        let (keys, tokens) = (Arc::clone(keys), Arc::clone(&self.tokens));
+        let (poll, stop) = (self.config.tokens.poll, self.shutdown.stop.clone());
+        self.shutdown.spawn(tokens.run(poll, stop.clone()));
+        self.shutdown.spawn(async move { keys.run(stop).await });
     }
 
     fn background(&self, intake: &Arc<Intake>) {

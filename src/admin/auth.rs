@@ -58,19 +58,19 @@ impl<N: Needs> FromRequest for Caller<N> {
             return ready(Err(Problem::new(Kind::Internal, "the service is not wired")));
         };
         let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        ready(Self::admit(&admin.settings, header))
+        ready(Self::admit(&admin.settings, &admin.tokens.load(), header))
     }
 }
 
 impl<N: Needs> Caller<N> {
-    fn admit(settings: &Settings, authorization: Option<&str>) -> Result<Self, Problem> {
+    fn admit(settings: &Settings, tokens: &[Token], authorization: Option<&str>) -> Result<Self, Problem> {
         if is_open(settings) {
             return Ok(Self { name: "local".to_owned(), issuers: None, bulk: true, needs: PhantomData });
         }
         let Some(presented) = authorization.and_then(bearer) else {
             return Err(Problem::new(Kind::Unauthorized, "send Authorization: Bearer <token>"));
         };
-        let Some(token) = find(&settings.tokens, presented) else {
+        let Some(token) = find(tokens, presented) else {
             return Err(Problem::new(Kind::Unauthorized, "the token is not known"));
         };
         if !token.scopes.contains(&N::SCOPE) {
@@ -153,6 +153,7 @@ mod tests {
     fn token(secret: &str, scopes: &[Scope], issuers: &[&str]) -> Token {
         Token {
             name: "t".into(),
+            file: None,
             secret: secret.to_owned().into(),
             scopes: scopes.to_vec(),
             issuers: issuers.iter().map(|&name| name.into()).collect(),
@@ -172,7 +173,7 @@ mod tests {
             (Some("bearer e"), Ok(true)),
         ];
         for (header, expected) in table {
-            let got = Caller::<Submits>::admit(&settings, header);
+            let got = Caller::<Submits>::admit(&settings, &settings.tokens, header);
             let got = got.map(|caller| caller.bulk()).map_err(|p| actix_web::ResponseError::status_code(&p).as_u16());
             assert_eq!(got, expected, "{header:?}");
         }
@@ -181,7 +182,7 @@ mod tests {
     #[test]
     fn without_tokens_only_loopback_is_open() {
         for (listen, open) in [("127.0.0.1:1", true), ("[::1]:1", true), ("0.0.0.0:1", false), ("10.0.0.1:1", false)] {
-            assert_eq!(Caller::<Reads>::admit(&settings(listen, vec![]), None).is_ok(), open, "{listen}");
+            assert_eq!(Caller::<Reads>::admit(&settings(listen, vec![]), &[], None).is_ok(), open, "{listen}");
         }
     }
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::{Health, Settings};
+use super::{Health, Settings, Tokens};
 use crate::intake::SubmitError;
 use crate::metrics::Metrics;
 use crate::model::{ClientKey, Clock, Issuer, IssuerKey, Receipt, SharedDirectory};
@@ -60,8 +60,10 @@ pub struct Admin {
     pub file_clients: Arc<HashSet<ClientKey>>,
     /// What `/metrics` renders.
     pub metrics: Metrics,
-    /// Tokens and limits.
+    /// As configured.
     pub settings: Arc<Settings>,
+    /// Who may call now.
+    pub tokens: Arc<Tokens>,
     /// Where events go.
     pub events: Arc<dyn Events>,
     /// Where the published keys come from.

@@ -6,6 +6,7 @@
 //! 405 answers and the test that walks scopes × routes follow from that.
 
 pub mod settings;
+pub mod tokens;
 
 mod auth;
 mod body;
@@ -35,6 +36,7 @@ pub use health::Health;
 pub use openapi::document;
 pub use server::{metrics_server, server};
 pub use settings::{Scope, Scrape, Settings, Token};
+pub use tokens::Tokens;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 

@@ -1,6 +1,7 @@
 //! Who may call the API, and where does it listen?
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
@@ -27,6 +28,8 @@ pub struct Scrape {
 pub struct Token {
     /// The table's name; shown in logs.
     pub name: String,
+    /// Where the secret is read from, and read again; `None`: from the environment.
+    pub file: Option<PathBuf>,
     /// The secret.
     pub secret: Zeroizing<String>,
     /// What it opens.

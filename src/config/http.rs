@@ -1,15 +1,13 @@
 //! `[http]`: where does the API listen, and who may call it?
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
 use super::reader::Section;
-use crate::admin::Settings;
 use crate::admin::settings::{Scope, Token};
-
-const SHORTEST_SECRET: usize = 16;
+use crate::admin::{Settings, tokens};
 
 pub(super) fn read(http: &mut Section<'_>) -> Settings {
     let listen = http.or("listen", SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)));
@@ -46,13 +44,15 @@ fn token(name: &str, section: &mut Section<'_>) -> Option<Token> {
         section.wrong("scopes", "is empty, so the token opens nothing; list scopes or remove the token");
     }
     let issuers = section.or("issuers", Vec::new());
-    let secret = secret(section)?;
-    Some(Token { name: name.into(), secret, scopes: scopes?, issuers })
+    let (file, secret) = secret(section)?;
+    Some(Token { name: name.into(), file, secret, scopes: scopes?, issuers })
 }
 
-fn secret(section: &mut Section<'_>) -> Option<Zeroizing<String>> {
+type Secret = (Option<PathBuf>, Zeroizing<String>);
+
+fn secret(section: &mut Section<'_>) -> Option<Secret> {
     let from_environment = section.is_from_environment("value");
-    let file = section.take::<std::path::PathBuf>("file");
+    let file = section.take::<PathBuf>("file");
     let has_value = section.has("value");
     let value = section.take::<String>("value").map(Zeroizing::new);
     let variable = section.variable("value");
@@ -61,8 +61,11 @@ fn secret(section: &mut Section<'_>) -> Option<Zeroizing<String>> {
             section.wrong_here("has both `file` and `value`; keep one");
             None
         }
-        (Some(file), None) => checked(section, "file", read_secret(&file)),
-        (None, Some(value)) if from_environment => checked(section, "value", Ok(value)),
+        (Some(file), None) => {
+            let secret = checked(section, "file", tokens::read(&file))?;
+            Some((Some(file), secret))
+        }
+        (None, Some(value)) if from_environment => Some((None, checked(section, "value", tokens::checked(value))?)),
         (None, Some(_)) => {
             section.wrong("value", format!("puts a secret into the file; name a file with `file`, or set {variable}"));
             None
@@ -76,29 +79,6 @@ fn secret(section: &mut Section<'_>) -> Option<Zeroizing<String>> {
     }
 }
 
-fn read_secret(file: &Path) -> Result<Zeroizing<String>, String> {
-    let text = std::fs::read_to_string(file).map(Zeroizing::new).map_err(|error| {
-        format!("{} cannot be read ({error}); mount the secret there or correct the path", file.display())
-    })?;
-    Ok(Zeroizing::new(text.trim().to_owned()))
-}
-
 fn checked(section: &Section<'_>, key: &str, secret: Result<Zeroizing<String>, String>) -> Option<Zeroizing<String>> {
-    let what = match secret {
-        Err(what) => what,
-        Ok(secret) if secret.is_empty() => "holds no token; generate one: openssl rand -hex 32".into(),
-        Ok(secret) if secret.len() < SHORTEST_SECRET => format!(
-            "holds a token of {} characters, which could be guessed; use at least {SHORTEST_SECRET}: openssl rand \
-             -hex 32",
-            secret.len()
-        ),
-        Ok(secret) if !secret.bytes().all(|b| b.is_ascii_graphic()) => {
-            "holds a token with spaces or other characters that no Authorization header carries; generate one: \
-             openssl rand -hex 32"
-                .into()
-        }
-        Ok(secret) => return Some(secret),
-    };
-    section.wrong(key, what);
-    None
+    secret.map_err(|what| section.wrong(key, what)).ok()
 }

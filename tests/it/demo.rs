@@ -10,9 +10,12 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::child::Owned;
+use crate::support::events::{logout, opened};
 use crate::support::postgres::TestDatabase;
+use crate::support::process::Service;
 use crate::support::rabbitmq::Vhost;
-use crate::support::{eventually, http_client};
+use crate::support::setup::{ISSUER, SQLITE, Setup};
+use crate::support::{eventually, free_port, http_client};
 
 /// How long a demo may take on a busy machine.
 const SOON: Duration = Duration::from_mins(1);
@@ -252,4 +255,26 @@ async fn bobs_cookie_works_until_the_printed_command_signs_him_out(printed: &str
     let output = tokio::process::Command::new(command[0]).args(&command[1..]).output().await.expect("it runs");
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert_eq!((with_cookie(&home).await, get(page).await.0), (401, 401));
+}
+
+#[tokio::test]
+async fn an_application_by_itself_obeys_a_real_service() {
+    let (site, uri) = (free_port(), "/backchannel-logout");
+    let setup = Setup::new(SQLITE).client("shop", &format!("http://127.0.0.1:{site}{uri}"));
+    let service = Service::spawn(&setup.config()).await;
+    let (listen, keys) = (format!("127.0.0.1:{site}"), service.url("/.well-known/jwks.json"));
+    let mut shop =
+        Demo::start(&["application", "--name", "shop", "--listen", &listen, "--issuer", ISSUER, "--jwks-uri", &keys]);
+    shop.prints(&format!("logout tokens at http://{listen}{uri}")).await;
+
+    let login = http_client().get(format!("http://{listen}/dev-login?sub=alice&sid=s1")).send().await.expect("a login");
+    let page = login.url().clone();
+    assert!(page.query().is_some_and(|query| query.starts_with("session=")), "it leads to the page: {page}");
+    let sees = async || http_client().get(page.clone()).send().await.expect("the page").status().as_u16();
+    assert_eq!((login.status().as_u16(), sees().await), (200, 200));
+
+    service.submit(&[opened("s1", "alice", "shop"), logout("s1")]).await;
+    eventually("alice is signed out", SOON, async || (sees().await == 401).then_some(())).await;
+    shop.child.term();
+    assert_eq!(shop.ended().await, Some(0));
 }

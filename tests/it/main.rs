@@ -7,6 +7,8 @@ mod amqp_support;
 #[cfg(test)]
 mod api;
 #[cfg(test)]
+mod api_tokens;
+#[cfg(test)]
 mod architecture;
 #[cfg(test)]
 mod broker_restart;
@@ -46,6 +48,8 @@ mod metrics_listener;
 mod python_publisher;
 #[cfg(test)]
 mod readme;
+#[cfg(test)]
+mod reference;
 #[cfg(test)]
 mod rejected;
 #[cfg(test)]

@@ -6,21 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jsonwebtoken::Algorithm;
-use signoff::config::{Config, Mistakes};
+use signoff::config::Config;
 use signoff::format::{Context, Format, MAX_BATCH, MAX_BATCH_BODY, MAX_BODY, Parsed, parse};
 use signoff::model::{AbandonReason, Cause, Clock as _, Directory, IssuerKey, Outcome, SkipReason, SystemClock};
-use signoff::token::generate;
-use tempfile::TempDir;
-use toml::{Table, Value};
 
-/// What the tables' keys are put into; `<name>` is `main`, `<key>` is `k1`.
-const BASE: &str = "
-http.tokens.main = { file = 'DIR/token', scopes = ['read'] }
-amqp.main.url = 'amqp://broker'
-issuers.main.issuer = 'https://idp.example.com'
-issuers.main.keys.k1.file = 'DIR/idp-rs256.pem'
-clients.main.issuer = 'main'
-";
+use crate::reference::{Documented, Files, Reference, Stated};
 
 fn readme() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("README.md")
@@ -43,27 +33,13 @@ fn quoted(cell: &str) -> Option<&str> {
     cell.split('`').nth(1)
 }
 
-/// A documented key.
-struct Documented {
-    path: Vec<String>,
-    default: Stated,
-}
-
-/// What the README says of a default.
-#[derive(Debug, PartialEq)]
-enum Stated {
-    Value(String),
-    Required,
-    Other,
-}
-
 fn segments(path: &str) -> Vec<String> {
     let filled = path.replace("<name>", "main").replace("<key>", "k1").replace("<module>", "hyper");
     filled.split('.').map(Into::into).collect()
 }
 
 /// Every section of the reference, and every key.
-fn reference() -> (Vec<Vec<String>>, Vec<Documented>) {
+fn reference() -> Reference {
     let (mut sections, mut keys) = (Vec::new(), Vec::new());
     for line in section("Configuration").lines() {
         if let Some(name) = line.strip_prefix("### `[").and_then(|rest| rest.strip_suffix("]`")) {
@@ -79,114 +55,22 @@ fn reference() -> (Vec<Vec<String>>, Vec<Documented>) {
             keys.push(Documented { path: [within.clone(), segments(key)].concat(), default });
         }
     }
-    (sections, keys)
-}
-
-/// A directory with the files that a configuration needs.
-struct Files(TempDir);
-
-impl Files {
-    fn new() -> Self {
-        let directory = TempDir::new().unwrap();
-        let key = generate::generate(Algorithm::RS256, 2048).unwrap();
-        fs::write(directory.path().join("idp-rs256.pem"), key.as_bytes()).unwrap();
-        fs::write(directory.path().join("token"), "0123456789abcdef").unwrap();
-        Self(directory)
-    }
-
-    fn base(&self) -> Table {
-        BASE.replace("DIR", self.0.path().to_str().unwrap()).parse().unwrap()
-    }
-}
-
-fn read(table: &Table) -> Result<Config, Mistakes> {
-    Config::parse("readme", &table.to_string(), &[])
-}
-
-/// Everything that a configuration comes to.
-fn seen(table: &Table) -> String {
-    let config = read(table).unwrap_or_else(|mistakes| panic!("{mistakes}\n{table}"));
-    format!("{} {config:#?}", config.store.url)
-}
-
-fn set(table: &mut Table, path: &[String], value: Value) {
-    let (last, tables) = path.split_last().unwrap();
-    let mut inner = table;
-    for key in tables {
-        inner = inner.entry(key.clone()).or_insert_with(|| Table::new().into()).as_table_mut().unwrap();
-    }
-    inner.insert(last.clone(), value);
-}
-
-fn remove(table: &mut Table, path: &[String]) {
-    let (last, tables) = path.split_last().unwrap();
-    let mut inner = table;
-    for key in tables {
-        inner = inner.get_mut(key).and_then(Value::as_table_mut).unwrap();
-    }
-    assert!(inner.remove(last).is_some(), "{path:?} is not in the base");
-}
-
-/// What is said about this key.
-fn said(table: &Table, path: &[String]) -> Vec<String> {
-    let Err(mistakes) = read(table) else { return Vec::new() };
-    let path = path.join(".");
-    let about = |key: &str| key == path || path.starts_with(&format!("{key}."));
-    mistakes.0.into_iter().filter(|mistake| about(&mistake.key)).map(|mistake| mistake.what).collect()
+    Reference { sections, keys }
 }
 
 #[test]
 fn every_documented_key_is_a_key() {
-    let (files, (_, keys)) = (Files::new(), reference());
-    assert!(keys.len() > 80, "{} keys", keys.len());
-    for key in keys {
-        let mut table = files.base();
-        // No key is read as such a table.
-        set(&mut table, &key.path, Value::Table("wrong = []".parse().unwrap()));
-        let said = said(&table, &key.path);
-        let known = !said.is_empty() && !said.iter().any(|what| what.contains("is not a key"));
-        assert!(known, "{:?}: {said:?}", key.path);
-    }
+    reference().names_keys();
 }
 
 #[test]
 fn every_documented_default_is_the_default() {
-    let (files, (_, keys)) = (Files::new(), reference());
-    let base = seen(&files.base());
-    for key in keys {
-        let mut table = files.base();
-        match &key.default {
-            Stated::Value(literal) => {
-                let value = format!("value = {literal}").parse::<Table>().unwrap().remove("value").unwrap();
-                set(&mut table, &key.path, value);
-                assert!(seen(&table) == base, "{:?} = {literal} changes something", key.path);
-            }
-            Stated::Required => {
-                remove(&mut table, &key.path);
-                assert!(!said(&table, &key.path).is_empty(), "{:?} may be left out", key.path);
-            }
-            Stated::Other => {}
-        }
-    }
+    reference().states_defaults();
 }
 
 #[test]
 fn every_key_of_the_code_is_documented() {
-    let (files, (sections, keys)) = (Files::new(), reference());
-    let documented: BTreeSet<Vec<String>> =
-        keys.into_iter().map(|key| key.path).chain(sections.iter().cloned()).collect();
-    for section in [vec![Vec::new()], sections].concat() {
-        let mut table = files.base();
-        let unknown = [section.clone(), vec!["zzzzzzzz".to_owned()]].concat();
-        set(&mut table, &unknown, Value::Boolean(true));
-        let said = said(&table, &unknown);
-        let known = said.iter().find_map(|what| what.strip_prefix("is not a key; known here: "));
-        let known = known.unwrap_or_else(|| panic!("{section:?}: {said:?}"));
-        for key in known.split(", ") {
-            let path = [section.clone(), vec![key.to_owned()]].concat();
-            assert!(documented.iter().any(|there| there.starts_with(&path)), "{path:?} is not in the README");
-        }
-    }
+    reference().is_complete();
 }
 
 #[test]
@@ -194,7 +78,7 @@ fn the_example_configuration_has_no_mistake() {
     let section = section("How to run it");
     let example = section.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
     let files = Files::new();
-    let example = example.replace("idp-rs256.pem", files.0.path().join("idp-rs256.pem").to_str().unwrap());
+    let example = example.replace("idp-rs256.pem", files.path().join("idp-rs256.pem").to_str().unwrap());
     let config = Config::parse("signoff.toml", &example, &[]).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     assert_eq!((config.amqp.len(), config.clients.len()), (1, 1));
 }

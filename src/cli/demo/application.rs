@@ -6,10 +6,12 @@ use std::net::{SocketAddr, TcpListener};
 use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
-use signoff_receiver::{BackchannelLogout, LogoutTokenVerifier, MemoryRegistry, Registration, SessionRegistry as _};
+use signoff_receiver::{
+    BackchannelLogout, LogoutTokenVerifier, MemoryRegistry, Registration, SessionRegistry as _, StoreError,
+};
 use url::Url;
 
-use super::page::{self, Site};
+use super::page;
 use super::sessions::Sessions;
 use crate::shutdown::Shutdown;
 
@@ -27,60 +29,88 @@ pub(super) enum Trouble {
     Always,
 }
 
+/// What an application is told of itself and its provider.
+#[derive(Debug, Clone)]
+pub(super) struct Identity {
+    /// Its client id.
+    pub(super) name: String,
+    pub(super) issuer: String,
+    pub(super) jwks_uri: String,
+    /// Whether `/dev-login` starts sessions, as the login with a provider would.
+    pub(super) dev_login: bool,
+}
+
+/// What a request at an application needs of it.
+pub(super) struct Site {
+    pub(super) identity: Identity,
+    pub(super) sessions: Sessions,
+    registry: MemoryRegistry,
+}
+
 /// A running application.
 pub(super) struct Application {
-    pub(super) name: &'static str,
+    pub(super) site: Data<Site>,
     pub(super) trouble: Trouble,
-    pub(super) sessions: Sessions,
     address: SocketAddr,
-    issuer: String,
-    registry: MemoryRegistry,
     server: ServerHandle,
 }
 
+impl Site {
+    /// What happens at a login, once the ID token is verified. Returns the new session's id.
+    pub(super) async fn log_in(&self, sub: &str, sid: Option<&str>) -> Result<String, StoreError> {
+        let local_id = self.sessions.open(sub);
+        let login = Registration {
+            local_id: local_id.clone(),
+            issuer: self.identity.issuer.clone(),
+            client_id: self.identity.name.clone(),
+            sub: sub.to_owned(),
+            sid: sid.map(Into::into),
+        };
+        self.registry.register(login).await?;
+        Ok(local_id)
+    }
+
+    fn endpoint(&self) -> anyhow::Result<BackchannelLogout> {
+        let verifier = LogoutTokenVerifier::builder()
+            .issuer(&self.identity.issuer)
+            .client_id(&self.identity.name)
+            .jwks_uri(&self.identity.jwks_uri)
+            .build()?;
+        let (store, noted) = (self.sessions.clone(), self.sessions.clone());
+        Ok(BackchannelLogout::new(verifier, self.registry.clone())
+            .kill_with(move |login| std::future::ready(store.end(&login.local_id)))
+            .on_killed(move |killed| noted.note(killed)))
+    }
+}
+
 impl Application {
-    /// Serves on this listener. `issuer` publishes its keys where every signoff does.
+    /// Serves on this listener.
     pub(super) fn start(
-        name: &'static str,
+        identity: Identity,
         trouble: Trouble,
-        issuer: &str,
         listener: TcpListener,
         shutdown: &Shutdown,
     ) -> anyhow::Result<Self> {
         let address = listener.local_addr()?;
-        let (sessions, registry) = (Sessions::new(trouble), MemoryRegistry::new());
-        let verifier = LogoutTokenVerifier::builder()
-            .issuer(issuer)
-            .client_id(name)
-            .jwks_uri(format!("{issuer}/.well-known/jwks.json"))
-            .build()?;
-        let (store, noted) = (sessions.clone(), sessions.clone());
-        let logout = BackchannelLogout::new(verifier, registry.clone())
-            .kill_with(move |login| std::future::ready(store.end(&login.local_id)))
-            .on_killed(move |killed| noted.note(killed));
-
-        let site = Data::new(Site { name, sessions: sessions.clone() });
+        let sessions = Sessions::new(trouble);
+        let site = Data::new(Site { identity, sessions, registry: MemoryRegistry::new() });
+        let (logout, served) = (site.endpoint()?, site.clone());
         let server = HttpServer::new(move || {
-            App::new().app_data(site.clone()).service(logout.resource(LOGOUT_PATH)).service(page::show)
+            let app = App::new().app_data(served.clone());
+            app.service(logout.resource(LOGOUT_PATH)).service(page::show).configure(|config| {
+                if served.identity.dev_login {
+                    config.service(page::dev_login);
+                }
+            })
         });
         let server = server.workers(1).disable_signals().shutdown_timeout(1).listen(listener)?.run();
         let handle = server.handle();
         shutdown.spawn(server);
-        Ok(Self { name, trouble, sessions, address, issuer: issuer.to_owned(), registry, server: handle })
+        Ok(Self { site, trouble, address, server: handle })
     }
 
-    /// What happens at a login, once the ID token is verified. Returns the new session's id.
-    pub(super) async fn log_in(&self, sub: &str, sid: &str) -> anyhow::Result<String> {
-        let local_id = self.sessions.open(sub);
-        let login = Registration {
-            local_id: local_id.clone(),
-            issuer: self.issuer.clone(),
-            client_id: self.name.to_owned(),
-            sub: sub.to_owned(),
-            sid: Some(sid.to_owned()),
-        };
-        self.registry.register(login).await?;
-        Ok(local_id)
+    pub(super) fn name(&self) -> &str {
+        &self.site.identity.name
     }
 
     /// The page, as somebody with this session sees it.

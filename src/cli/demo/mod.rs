@@ -1,6 +1,7 @@
 //! `demo`: what does the service do? The whole way on this machine, with nothing installed: three
 //! applications built on the receiver, two users, one logout.
 
+mod alone;
 mod application;
 mod config;
 mod directory;
@@ -32,7 +33,10 @@ const FAILURES: u32 = 2;
 
 /// `signoff demo`
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Args {
+    #[command(subcommand)]
+    part: Option<Part>,
     /// End after the logout: with 0 if exactly the right sessions are dead, else with 1
     #[arg(long)]
     exit: bool,
@@ -53,6 +57,13 @@ pub(super) struct Args {
     log: Option<LevelFilter>,
 }
 
+/// A part of the demo by itself.
+#[derive(Debug, clap::Subcommand)]
+enum Part {
+    /// One application, beside a real service; `/dev-login?sid=…&sub=…` starts a session
+    Application(alone::Args),
+}
+
 impl Args {
     /// What is the matter with this application.
     fn trouble(&self, application: &str) -> Trouble {
@@ -68,6 +79,9 @@ impl Args {
 
 /// Until the logout is over, or somebody asks it to stop.
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    if let Some(Part::Application(application)) = args.part {
+        return alone::run(application).await;
+    }
     let mut stop = Stop::listen()?;
     let started = tokio::select! {
         started = World::start(&args) => started,

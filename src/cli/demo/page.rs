@@ -1,12 +1,13 @@
 //! What does a person see at an application? Whether they are signed in.
 
 use actix_web::cookie::{Cookie, SameSite};
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION};
 use actix_web::web::{Data, Query};
 use actix_web::{HttpRequest, HttpResponse, get};
 use serde::Deserialize;
 
-use super::sessions::{Session, Sessions};
+use super::application::Site;
+use super::sessions::Session;
 
 /// The session in the address, so that a demo's links open it. An application keeps it in its
 /// cookie alone.
@@ -17,12 +18,6 @@ const STYLE: &str = "body{font:18px/1.5 system-ui,sans-serif;margin:4rem auto;ma
                      @media(prefers-color-scheme:dark){body{color:#ddd;background:#111}.good{color:#7c7}\
                      .bad{color:#f88}}";
 
-/// What the page needs to know of its application.
-pub(super) struct Site {
-    pub(super) name: &'static str,
-    pub(super) sessions: Sessions,
-}
-
 #[derive(Deserialize)]
 struct Asked {
     session: Option<String>,
@@ -32,7 +27,7 @@ struct Asked {
 #[get("/")]
 pub(super) async fn show(site: Data<Site>, request: HttpRequest, asked: Query<Asked>) -> HttpResponse {
     // Cookies know no ports: each application needs a name of its own.
-    let cookie = format!("demo_{}", site.name);
+    let cookie = format!("demo_{}", site.identity.name);
     let from_cookie = || request.cookie(&cookie).map(|cookie| cookie.value().to_owned());
     let id = asked.into_inner().session.or_else(from_cookie).unwrap_or_default();
     let session = site.sessions.get(&id);
@@ -46,7 +41,22 @@ pub(super) async fn show(site: Data<Site>, request: HttpRequest, asked: Query<As
         .content_type("text/html; charset=utf-8")
         .insert_header((CACHE_CONTROL, "no-store"))
         .insert_header((CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"))
-        .body(html(site.name, session.as_ref()))
+        .body(html(&site.identity.name, session.as_ref()))
+}
+
+#[derive(Deserialize)]
+struct Login {
+    sub: String,
+    sid: Option<String>,
+}
+
+/// Starts a session as the return from the provider would, and shows the page.
+#[get("/dev-login")]
+pub(super) async fn dev_login(site: Data<Site>, login: Query<Login>) -> HttpResponse {
+    match site.log_in(&login.sub, login.sid.as_deref()).await {
+        Ok(session) => HttpResponse::SeeOther().insert_header((LOCATION, format!("/?{PARAMETER}={session}"))).finish(),
+        Err(error) => HttpResponse::ServiceUnavailable().body(error.to_string()),
+    }
 }
 
 /// It asks again every two seconds, so that an open tab shows the logout.

@@ -25,7 +25,7 @@ pub(super) fn cast(world: &World) {
     line("  key      RS256, made for this run");
     line(format_args!("  events   {}", world.door));
     for application in &world.applications {
-        line(format_args!("  {:<7}  {}{}", application.name, application.url(), trouble(application)));
+        line(format_args!("  {:<7}  {}{}", application.name(), application.url(), trouble(application)));
     }
     line("");
 }

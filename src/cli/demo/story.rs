@@ -76,8 +76,8 @@ async fn sign_in(world: &World, provider_sessions: &[(&'static str, String)]) ->
     let (mut logins, mut events) = (Vec::new(), Vec::new());
     for (user, session_id) in provider_sessions {
         for (index, application) in world.applications.iter().enumerate() {
-            let local_id = application.log_in(user, session_id).await?;
-            let data = json!({ "session_id": session_id, "subject": user, "client_id": application.name });
+            let local_id = application.site.log_in(user, Some(session_id)).await?;
+            let data = json!({ "session_id": session_id, "subject": user, "client_id": application.name() });
             events.push(event(world, &Uuid::new_v4().to_string(), "signoff.session.opened", &data));
             let page = application.page(&local_id)?;
             logins.push(Login { user, application: index, local_id, page });
@@ -122,11 +122,11 @@ async fn look(pages: &PlainClient, logins: &[Login]) -> anyhow::Result<Vec<u16>>
 
 fn fate(world: &World, login: &Login, (before, after): (u16, u16), began: Instant) -> Fate {
     let application: &Application = &world.applications[login.application];
-    let session = application.sessions.get(&login.local_id);
+    let session = application.site.sessions.get(&login.local_id);
     let ended_at = session.as_ref().and_then(|session| session.ended_at);
     Fate {
         user: login.user,
-        application: application.name,
+        application: application.name().to_owned(),
         to_end: login.user == LEAVER,
         before,
         after,

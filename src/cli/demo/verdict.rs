@@ -11,7 +11,7 @@ pub(super) const DEAD: u16 = 401;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fate {
     pub(super) user: &'static str,
-    pub(super) application: &'static str,
+    pub(super) application: String,
     /// Whether it is one of those that signed out.
     pub(super) to_end: bool,
     pub(super) before: u16,
@@ -46,7 +46,7 @@ mod tests {
             (false, 500, 200, false),
         ] {
             let (ended_after, ended_by) = (None, None);
-            let fate = Fate { user: "alice", application: "shop", to_end, before, after, ended_after, ended_by };
+            let fate = Fate { user: "alice", application: "shop".into(), to_end, before, after, ended_after, ended_by };
             assert_eq!(fate.is_right(), right, "{fate:?}");
         }
     }

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use url::Url;
 use uuid::Uuid;
 
-use super::application::Application;
+use super::application::{Application, Identity};
 use super::config::Setting;
 use super::directory::Directory;
 use super::door::Door;
@@ -78,7 +78,13 @@ impl World {
         let shutdown = Shutdown::new();
         let mut applications = Vec::new();
         for (name, listener) in sites {
-            applications.push(Application::start(name, args.trouble(name), &issuer, listener, &shutdown)?);
+            let identity = Identity {
+                name: name.to_owned(),
+                issuer: issuer.clone(),
+                jwks_uri: format!("{issuer}/.well-known/jwks.json"),
+                dev_login: false,
+            };
+            applications.push(Application::start(identity, args.trouble(name), listener, &shutdown)?);
         }
         let api = Api::new(Url::parse(&issuer)?, None)?;
         Ok(Self { api, issuer, applications, door, store, service, shutdown, _directory: directory })

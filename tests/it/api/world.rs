@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
-use signoff::admin::{Admin, Events, Health, InvalidMember, Jwks, Scope, Settings, Token, server};
+use signoff::admin::{Admin, Events, Health, InvalidMember, Jwks, Scope, Settings, Token, Tokens, server};
 use signoff::intake::SubmitError;
 use signoff::metrics::Metrics;
 use signoff::model::{
@@ -54,6 +54,7 @@ impl Setup {
 
 pub(crate) fn token(secret: &str, scopes: &[Scope], issuers: &[&str]) -> Token {
     Token {
+        file: None,
         name: secret.to_owned(),
         secret: secret.to_owned().into(),
         scopes: scopes.to_vec(),
@@ -212,6 +213,7 @@ impl World {
             directory: Arc::new(ArcSwap::from_pointee(directory)),
             file_clients: Arc::new(file_clients.iter().map(|client| client.key).collect::<HashSet<_>>()),
             metrics: metrics.clone(),
+            tokens: Arc::new(Tokens::new(setup.tokens.clone())),
             settings: Arc::new(Settings { listen: address, tokens: setup.tokens, workers: 1 }),
             events: Arc::<ScriptedDoor>::clone(&door),
             jwks: Arc::<Keys>::clone(&keys),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::{Files, GOOD};
 
 /// The binary, in this directory, with nothing of ours in its environment but this.
-fn signoff(directory: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+pub(super) fn signoff(directory: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_signoff"));
     command.current_dir(directory).args(arguments).env_clear().envs(variables.iter().copied());
     command.output().unwrap()

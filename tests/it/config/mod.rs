@@ -1,6 +1,7 @@
 //! Is every mistake of a configuration found, and said in words that help?
 
 mod command;
+mod example;
 mod mistakes;
 mod settings;
 
