@@ -40,7 +40,7 @@ impl Deployed {
 
     /// The longest that an attempt of any client may take, also of one that is registered later.
     pub(super) fn longest_attempt(&self) -> Duration {
-        self.config.dispatch.lease - self.config.dispatch.lease_margin
+        self.config.dispatch.lease.saturating_sub(self.config.dispatch.lease_margin)
     }
 }
 

@@ -237,7 +237,8 @@ fn the_network_is_closed_but_for_what_the_service_needs() {
     }
     let mut ingress = overlay.ports("ingress");
     let mut egress = overlay.ports("egress");
-    (ingress.sort_unstable(), egress.sort_unstable());
+    ingress.sort_unstable();
+    egress.sort_unstable();
     assert_eq!((ingress, egress), (vec![8080, 9090], vec![53, 53, 443, 5432, 5672, 8080]));
     // A rule without peers is open to everybody.
     assert!(overlay.rules("ingress").iter().all(|rule| rule["from"].as_array().is_some_and(|from| !from.is_empty())));

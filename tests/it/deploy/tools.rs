@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::support::required;
 
-/// Programs from PyPI.
+/// Programs of the virtual environment that the tests make.
 pub(super) struct Venv(PathBuf);
 
 impl Venv {
