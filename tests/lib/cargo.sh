@@ -7,6 +7,7 @@ choose_skips() {
   skips=()
   [[ -n "${SIGNOFF_TEST_RABBITMQ_SERVER:-}" ]] || skips+=(broker_restart::)
   [[ -n "${SIGNOFF_TEST_PYTHON:-}" ]] || skips+=(python_publisher::)
+  [[ -n "${SIGNOFF_TEST_PROMETHEUS:-}" ]] || skips+=(monitoring::)
 }
 
 # Arguments for the test binaries, after those of the caller.

@@ -29,6 +29,8 @@ python_with_pika() {
   if /usr/bin/python3 -c 'import pika' 2>/dev/null; then echo /usr/bin/python3; fi
 }
 
+prometheus_server() { command -v prometheus || true; }
+
 missing_for_build() {
   command -v cc >/dev/null && command -v make >/dev/null || echo build-essential
   [[ -s /etc/ssl/certs/ca-certificates.crt ]] || echo ca-certificates
@@ -39,6 +41,7 @@ missing_for_tests() {
   [[ -n "$(postgres_bin)" ]] || echo postgresql
   [[ -n "$(rabbitmq_server)" ]] || echo rabbitmq-server
   [[ -n "$(python_with_pika)" ]] || echo python3-pika
+  [[ -n "$(prometheus_server)" ]] || echo prometheus
 }
 
 # $1: a function that prints the packages that are missing.
