@@ -6,11 +6,14 @@ use std::net::{SocketAddr, TcpListener};
 use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
-use signoff_receiver::{BackchannelLogout, LogoutTokenVerifier, MemoryRegistry, Registration, SessionRegistry as _};
+use signoff_receiver::{
+    BackchannelLogout, Login, LogoutTokenVerifier, MemoryRegistry, Registration, SessionRegistry as _, Standing,
+};
 use url::Url;
 
 use super::page::{self, Site};
 use super::sessions::Sessions;
+use crate::model::{Clock as _, SystemClock};
 use crate::shutdown::Shutdown;
 
 /// Where logout tokens are sent to.
@@ -72,15 +75,17 @@ impl Application {
     /// What happens at a login, once the ID token is verified. Returns the new session's id.
     pub(super) async fn log_in(&self, sub: &str, sid: &str) -> anyhow::Result<String> {
         let local_id = self.sessions.open(sub);
-        let login = Registration {
-            local_id: local_id.clone(),
+        let login = Login {
             issuer: self.issuer.clone(),
             client_id: self.name.to_owned(),
             sub: sub.to_owned(),
             sid: Some(sid.to_owned()),
+            at: SystemClock.now().unix_timestamp(),
         };
-        self.registry.register(login).await?;
-        Ok(local_id)
+        match self.registry.register(&Registration::new(local_id.clone(), login)).await? {
+            Standing::Alive => Ok(local_id),
+            Standing::Ended => anyhow::bail!("the provider session is over"),
+        }
     }
 
     /// The page, as somebody with this session sees it.
