@@ -50,7 +50,9 @@
 //! ```
 //!
 //! Where sessions live in a store of the application, [`BackchannelLogout::kill_with`] ends them there;
-//! [`BackchannelLogout::on_killed`] tells who died, by which token.
+//! [`BackchannelLogout::on_killed`] tells who died, by which token. A request that was in flight may save
+//! its session a moment after that: ask [`SessionRegistry::standing`] after each save and before each use,
+//! with the [`Login`] that the session carries.
 //!
 //! # What the sender hears
 //! | answer | when |
@@ -82,6 +84,8 @@ mod error;
 mod jose;
 #[cfg(feature = "verifier")]
 mod keys;
+#[cfg(any(test, feature = "suite"))]
+mod manual_clock;
 mod reason;
 pub mod registry;
 pub mod replay;
@@ -89,8 +93,6 @@ mod token;
 #[cfg(feature = "verifier")]
 mod verifier;
 
-#[cfg(any(test, feature = "suite"))]
-pub use clock::ManualClock;
 pub use clock::{Clock, SystemClock};
 #[cfg(feature = "verifier")]
 pub use endpoint::{
@@ -99,6 +101,8 @@ pub use endpoint::{
 pub use error::{LogoutError, StoreError, Unavailable};
 #[cfg(feature = "verifier")]
 pub use jose::{Algorithm, TypPolicy};
+#[cfg(any(test, feature = "suite"))]
+pub use manual_clock::ManualClock;
 pub use reason::Reason;
 pub use registry::{Login, Logout, MemoryRegistry, Registration, SessionAge, SessionRegistry, Standing};
 pub use replay::{MemoryReplayGuard, ReplayGuard};

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -108,6 +109,15 @@ impl BackchannelLogout {
     #[must_use]
     pub fn end_all_of_the_user(mut self) -> Self {
         self.all_of_the_user = true;
+        self
+    }
+
+    /// The provider dates logout tokens back by this much, for receivers whose clock is behind (signoff:
+    /// `iat_backdate`, 2 s). Without it, a cookie-only session that began in those seconds survives a
+    /// logout that names the user alone.
+    #[must_use]
+    pub fn iat_backdated_by(mut self, by: Duration) -> Self {
+        self.backdated = i64::try_from(by.as_secs()).unwrap_or(i64::MAX);
         self
     }
 }

@@ -95,6 +95,8 @@ pub struct Revocation {
 pub struct Killed {
     /// The token that asked for it.
     pub token: Arc<LogoutToken>,
+    /// Whom it ended.
+    pub logout: Logout,
     /// The sessions that died; none if they had ended before, which is a success too. Each is named
     /// once, to whoever ended it.
     pub sessions: Vec<Registration>,
@@ -105,7 +107,7 @@ impl Killed {
     /// local id: for open connections that belong to a session.
     #[must_use]
     pub fn concerns(&self, login: &Login) -> bool {
-        login.is_ended_by(&Logout::from(&*self.token)) || self.sessions.iter().any(|one| one.login == *login)
+        login.is_ended_by(&self.logout) || self.sessions.iter().any(|one| one.login == *login)
     }
 }
 

@@ -38,13 +38,16 @@ pub struct BackchannelLogout {
     replay: Replay,
     hooks: Hooks,
     all_of_the_user: bool,
+    /// Seconds.
+    backdated: i64,
 }
 
 impl BackchannelLogout {
     /// An endpoint that ends what the registry holds.
     pub fn new(verifier: LogoutTokenVerifier, registry: impl SessionRegistry + 'static) -> Self {
         let replay = Replay { guard: Arc::new(MemoryReplayGuard::new()), outage: ReplayOutage::default() };
-        Self { verifier, registry: Arc::new(registry), replay, hooks: Hooks::new(), all_of_the_user: false }
+        let (registry, hooks) = (Arc::new(registry), Hooks::new());
+        Self { verifier, registry, replay, hooks, all_of_the_user: false, backdated: 0 }
     }
 
     /// The verifier in use.
@@ -117,25 +120,29 @@ impl BackchannelLogout {
     async fn end_sessions(&self, token: &Arc<LogoutToken>) -> Result<usize, StoreError> {
         let (mut ended, mut failure) = (0, None);
         for logout in self.logouts(token) {
-            let mut ending = Ending::begin(&*self.registry, logout).await?;
+            let mut ending = Ending::begin(&*self.registry, logout.clone()).await?;
+            let tell =
+                |sessions| self.hooks.tell(Killed { token: Arc::clone(token), logout: logout.clone(), sessions });
+            let before = ended;
             while let Some(page) = ending.page().await? {
                 let (dead, failed) = self.kill(page).await;
                 failure = failure.or(failed);
                 let sessions = self.registry.remove(&dead).await?;
                 ended += sessions.len();
                 if !sessions.is_empty() {
-                    self.hooks.tell(Killed { token: Arc::clone(token), sessions });
+                    tell(sessions);
                 }
             }
-        }
-        if ended == 0 && failure.is_none() {
-            self.hooks.tell(Killed { token: Arc::clone(token), sessions: Vec::new() });
+            if ended == before && failure.is_none() {
+                tell(Vec::new());
+            }
         }
         failure.map_or(Ok(ended), Err)
     }
 
     fn logouts(&self, token: &LogoutToken) -> Vec<Logout> {
-        let logout = Logout::from(token);
+        let mut logout = Logout::from(token);
+        logout.at = logout.at.saturating_add(self.backdated);
         match token.sub().filter(|_| self.all_of_the_user && token.sid().is_some()) {
             Some(sub) => {
                 vec![Logout { target: LogoutTarget::Subject { sub: sub.to_owned() }, ..logout.clone() }, logout]
@@ -164,10 +171,9 @@ impl BackchannelLogout {
 
     /// At once: a second kill would not find the refresh token again.
     fn hand_over(&self, ended: Ended, session: &Registration) {
-        if let (Some(revoke), Some(refresh_token)) = (&self.hooks.revoke, ended.refresh_token) {
-            if !refresh_token.is_offline() {
-                revoke(Revocation { login: session.login.clone(), refresh_token });
-            }
+        let token = ended.refresh_token.filter(|token| !token.is_offline());
+        if let (Some(revoke), Some(refresh_token)) = (&self.hooks.revoke, token) {
+            revoke(Revocation { login: session.login.clone(), refresh_token });
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Who hears of a logout after the kill, and who gets the refresh tokens?
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use signoff_receiver::{BackchannelLogout, Ended, Login, RefreshToken, Registration, SessionRegistry as _, Standing};
 
@@ -20,7 +21,7 @@ async fn o01_o02_refresh_tokens_go_to_be_revoked_unless_they_are_for_offline_acc
         })
     };
     let hooks = |endpoint: BackchannelLogout| {
-        endpoint.kill_with(move |session| kill(session)).revoke_with(move |revocation| {
+        endpoint.kill_with(kill).revoke_with(move |revocation| {
             assert!(!format!("{revocation:?}").contains("secret"));
             list.lock().unwrap().push((revocation.login.sub, revocation.refresh_token.secret().to_owned()));
         })
@@ -70,6 +71,21 @@ async fn e04_all_sessions_of_the_user_die_where_the_application_says_so() {
     assert_eq!(["l1", "l2", "l3", "l4"].map(|id| app.sessions.contains(id)), [false, false, false, true]);
     let late = Login { at: i64::MAX - 1, ..session("l5", "alice", Some("s1")).login };
     assert_eq!(app.sessions.standing(None, &late).await.unwrap(), Standing::Ended);
+}
+
+#[tokio::test]
+async fn e21_a_cookie_of_the_last_seconds_dies_where_the_provider_dates_its_tokens_back() {
+    for (backdated, standing) in [(0, Standing::Alive), (2, Standing::Ended)] {
+        let by = Duration::from_secs(backdated);
+        let app = TestApp::start_with(|builder| builder, |endpoint| endpoint.iat_backdated_by(by)).await;
+        let mint = Mint::good().without("sid");
+        let at = mint.claims["iat"].as_i64().unwrap() + 2;
+        assert_eq!(app.post(&mint.sign(rsa())).await.status, 200);
+        let cookie = Login { at, ..session("any", "alice", None).login };
+        assert_eq!(app.sessions.standing(None, &cookie).await.unwrap(), standing);
+        let later = Login { at: at + 1, ..cookie };
+        assert_eq!(app.sessions.standing(None, &later).await.unwrap(), Standing::Alive);
+    }
 }
 
 #[tokio::test]

@@ -70,8 +70,9 @@ async fn r04_without_a_guard_the_sender_is_told_to_try_again() {
 async fn r04_without_a_guard_the_token_is_carried_out_where_the_application_says_so() {
     let guard = Moody::default();
     guard.1.store(true, Ordering::SeqCst);
-    let hooks =
-        |endpoint: signoff_receiver::BackchannelLogout| endpoint.replay_guard(guard).on_replay_outage(ReplayOutage::Act);
+    let hooks = |endpoint: signoff_receiver::BackchannelLogout| {
+        endpoint.replay_guard(guard).on_replay_outage(ReplayOutage::Act)
+    };
     let app = TestApp::start_with(|builder| builder, hooks).await;
     app.signed_in("l1", "alice", Some("s1")).await;
     assert_eq!(app.post(&good_token()).await.status, 200);
