@@ -78,10 +78,14 @@ impl Service {
         let scrape = config.metrics.listen.map(bind).transpose()?;
         tracing::info!(configuration = config.summary(), "starting");
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let metrics = Metrics::new()?;
+        let (metrics, shutdown) = (Metrics::new()?, Shutdown::new());
+        // Before the store: who looks sees that it is not there.
+        if let Some(listener) = scrape {
+            tracing::info!(listen = %listener.local_addr()?, "metrics, without a token");
+            serve(&shutdown, admin::metrics_server(metrics.clone(), listener)?);
+        }
         let store = open_store(&config, &clock).await?;
         metrics.store_up.set(1);
-        let shutdown = Shutdown::new();
         let registered = Registered::load(&config, &store).await?;
         let keys = read_keys(&config, &store, &registered, &clock).await?;
         let tokens = Arc::new(Tokens::new(config.http.tokens.clone()));
@@ -94,10 +98,6 @@ impl Service {
         let health = parts.amqp(&intake);
         parts.background(&intake);
         parts.http(&intake, health, listener)?;
-        if let Some(listener) = scrape {
-            tracing::info!(listen = %listener.local_addr()?, "metrics, without a token");
-            parts.serve(admin::metrics_server(parts.metrics.clone(), listener)?);
-        }
         parts.reload(&keys);
         tracing::info!(%listen, "ready");
         Ok(Self { listen, store: parts.store, keys, tokens: parts.tokens, shutdown: parts.shutdown })
@@ -118,6 +118,20 @@ impl Service {
 
 fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))
+}
+
+/// Runs an HTTP server until the service stops.
+fn serve(shutdown: &Shutdown, server: actix_web::dev::Server) {
+    let (handle, stop) = (server.handle(), shutdown.stop.clone());
+    shutdown.spawn(async move {
+        stop.cancelled().await;
+        handle.stop(true).await;
+    });
+    shutdown.spawn(async move {
+        if let Err(error) = server.await {
+            tracing::error!(%error, "the HTTP server ended");
+        }
+    });
 }
 
 async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Store>> {
@@ -243,22 +257,8 @@ impl Wiring {
             clock: Arc::clone(&self.clock),
             stop: self.shutdown.stop.clone(),
         };
-        self.serve(admin::server(admin, listener)?);
+        serve(&self.shutdown, admin::server(admin, listener)?);
         Ok(())
-    }
-
-    /// Runs an HTTP server until the service stops.
-    fn serve(&self, server: actix_web::dev::Server) {
-        let (handle, stop) = (server.handle(), self.shutdown.stop.clone());
-        self.shutdown.spawn(async move {
-            stop.cancelled().await;
-            handle.stop(true).await;
-        });
-        self.shutdown.spawn(async move {
-            if let Err(error) = server.await {
-                tracing::error!(%error, "the HTTP server ended");
-            }
-        });
     }
 
     /// Looks at the files that secrets are mounted as.

@@ -26,7 +26,13 @@ pub enum Unavailable {
     Keys(#[source] Arc<dyn StdError + Send + Sync>),
     /// The session registry, or the store behind the kill hook, failed.
     #[error("the session store failed")]
-    Sessions(#[from] StoreError),
+    Sessions(#[source] StoreError),
+    /// The replay guard failed, and was not allowed to.
+    #[error("the replay guard failed")]
+    Replay(#[source] StoreError),
+    /// The same token is being carried out at this moment, and that takes long.
+    #[error("the same token is being carried out")]
+    InFlight,
 }
 
 impl Unavailable {
@@ -36,6 +42,8 @@ impl Unavailable {
         match self {
             Self::Keys(_) => "the issuer's keys could not be read; try again",
             Self::Sessions(_) => "the sessions could not be ended; try again",
+            Self::Replay(_) => "it cannot be told whether this token is new; try again",
+            Self::InFlight => "this token is being carried out; try again",
         }
     }
 
@@ -45,12 +53,14 @@ impl Unavailable {
         match self {
             Self::Keys(_) => "keys_unavailable",
             Self::Sessions(_) => "sessions_unavailable",
+            Self::Replay(_) => "replay_unavailable",
+            Self::InFlight => "in_flight",
         }
     }
 }
 
 /// The whole chain of causes in one line, for the log.
-#[cfg(feature = "verifier")]
+#[cfg(any(feature = "verifier", feature = "suite"))]
 pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
     std::iter::successors(Some(error), |error| (*error).source())
         .map(ToString::to_string)
@@ -58,9 +68,9 @@ pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
         .join(": ")
 }
 
-/// A session store that did not do what it was asked.
+/// A session store, or a replay guard, that did not do what it was asked.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("session store")]
+#[error("store")]
 pub struct StoreError(#[source] Arc<dyn StdError + Send + Sync>);
 
 impl StoreError {

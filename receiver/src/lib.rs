@@ -31,21 +31,28 @@
 //!
 //! ```
 //! # use signoff_receiver::StoreError;
-//! use signoff_receiver::{MemoryRegistry, Registration, SessionRegistry};
+//! use signoff_receiver::{Login, MemoryRegistry, Registration, SessionRegistry, Standing};
 //!
 //! # async fn signed_in(sessions: &MemoryRegistry) -> Result<(), StoreError> {
-//! sessions.register(Registration {
-//!     local_id: "the value of the session cookie".into(),
+//! let login = Login {
 //!     issuer: "https://idp.example.com".into(),
 //!     client_id: "shop".into(),
 //!     sub: "248289761001".into(),
 //!     sid: Some("08a5019c-17e1-4977-8f42-65a12843ea02".into()),
-//! }).await
+//!     at: 1_700_000_000, // iat
+//! };
+//! match sessions.register(&Registration::new("the value of the session cookie", login)).await? {
+//!     Standing::Alive => {} // start the session
+//!     Standing::Ended => {} // a logout was faster: send the user to log in again
+//! }
+//! # Ok(())
 //! # }
 //! ```
 //!
 //! Where sessions live in a store of the application, [`BackchannelLogout::kill_with`] ends them there;
-//! [`BackchannelLogout::on_killed`] tells who died, by which token.
+//! [`BackchannelLogout::on_killed`] tells who died, by which token. A request that was in flight may save
+//! its session a moment after that: ask [`SessionRegistry::standing`] after each save and before each use,
+//! with the [`Login`] that the session carries.
 //!
 //! # What the sender hears
 //! | answer | when |
@@ -57,7 +64,8 @@
 //!
 //! # The map
 //! - [`claims`]: is this payload a logout token for us, now? Pure, always there.
-//! - [`registry`]: which local sessions hang on a provider session, or on a user?
+//! - [`registry`]: which local sessions hang on a provider session, or on a user, and which have ended?
+//! - [`replay`]: has this token been carried out before?
 //! - feature `verifier` (default): [`LogoutTokenVerifier`], signature and keys; [`BackchannelLogout`],
 //!   the endpoint without a framework.
 //! - feature `actix`: [`BackchannelLogout::resource`], the endpoint in actix-web.
@@ -76,20 +84,28 @@ mod error;
 mod jose;
 #[cfg(feature = "verifier")]
 mod keys;
+#[cfg(any(test, feature = "suite"))]
+mod manual_clock;
 mod reason;
 pub mod registry;
+pub mod replay;
 mod token;
 #[cfg(feature = "verifier")]
 mod verifier;
 
 pub use clock::{Clock, SystemClock};
 #[cfg(feature = "verifier")]
-pub use endpoint::{Answer, BODY_LIMIT, BackchannelLogout, Killed};
+pub use endpoint::{
+    Answer, BODY_LIMIT, BackchannelLogout, Ended, Killed, LoggedOut, RefreshToken, ReplayOutage, Revocation,
+};
 pub use error::{LogoutError, StoreError, Unavailable};
 #[cfg(feature = "verifier")]
 pub use jose::{Algorithm, TypPolicy};
+#[cfg(any(test, feature = "suite"))]
+pub use manual_clock::ManualClock;
 pub use reason::Reason;
-pub use registry::{MemoryRegistry, Registration, SessionRegistry};
+pub use registry::{Login, Logout, MemoryRegistry, Registration, SessionAge, SessionRegistry, Standing};
+pub use replay::{MemoryReplayGuard, ReplayGuard};
 pub use token::{LogoutTarget, LogoutToken};
 #[cfg(feature = "verifier")]
 pub use verifier::{BuildError, LogoutTokenVerifier, LogoutTokenVerifierBuilder};

@@ -18,6 +18,8 @@ pub struct LogoutToken {
     pub iat: i64,
     /// Expires at, in seconds since the Unix epoch; absent only under [`ExpPolicy::IfPresent`](crate::claims::ExpPolicy).
     pub exp: Option<i64>,
+    /// The last second at which the token passes the checks, by our clock, since the Unix epoch.
+    pub valid_until: i64,
 }
 
 impl LogoutToken {

@@ -45,6 +45,8 @@ mod map;
 #[cfg(test)]
 mod metrics_listener;
 #[cfg(test)]
+mod monitoring;
+#[cfg(test)]
 mod python_publisher;
 #[cfg(test)]
 mod readme;

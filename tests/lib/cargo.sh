@@ -7,6 +7,7 @@ choose_skips() {
   skips=()
   [[ -n "${SIGNOFF_TEST_RABBITMQ_SERVER:-}" ]] || skips+=(broker_restart::)
   [[ -n "${SIGNOFF_TEST_PYTHON:-}" ]] || skips+=(python_publisher::)
+  [[ -n "${SIGNOFF_TEST_PROMETHEUS:-}" ]] || skips+=(monitoring::)
   [[ -n "${SIGNOFF_TEST_VENV:-}" ]] || skips+=(deploy::compose:: deploy::lint::)
   [[ -n "${SIGNOFF_TEST_VENV:-}" && -n "${SIGNOFF_TEST_KUBECTL:-}" ]] || skips+=(deploy::kubernetes::)
 }

@@ -31,6 +31,8 @@ python_with_pika() {
   if /usr/bin/python3 -c 'import pika' 2>/dev/null; then echo /usr/bin/python3; fi
 }
 
+prometheus_server() { command -v prometheus || true; }
+
 kubectl_program() { command -v kubectl || true; }
 
 test_venv_place() { realpath -m "${CARGO_TARGET_DIR:-target}/test-venv"; }
@@ -53,6 +55,7 @@ missing_for_tests() {
   [[ -n "$(postgres_bin)" ]] || echo postgresql
   [[ -n "$(rabbitmq_server)" ]] || echo rabbitmq-server
   [[ -n "$(python_with_pika)" ]] || echo python3-pika
+  [[ -n "$(prometheus_server)" ]] || echo prometheus
   [[ -n "$(kubectl_program)" ]] || echo kubernetes-client
   /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || echo python3-venv
 }

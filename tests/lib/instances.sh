@@ -73,6 +73,7 @@ environment() {
 	export SIGNOFF_TEST_AMQP_MANAGEMENT_URL=http://guest:guest@127.0.0.1:$management_port
 	export SIGNOFF_TEST_RABBITMQ_SERVER=$(rabbitmq_server)
 	export SIGNOFF_TEST_PYTHON=$(python_with_pika)
+	export SIGNOFF_TEST_PROMETHEUS=$(prometheus_server)
 	export SIGNOFF_TEST_KUBECTL=$(kubectl_program)
 	export SIGNOFF_TEST_VENV=$(test_venv)
 	export SIGNOFF_TEST_REQUIRE=1

@@ -40,7 +40,15 @@ impl ClaimsPolicy {
             jti: jti.to_owned(),
             iat,
             exp,
+            valid_until: self.valid_until(iat, exp),
         })
+    }
+
+    /// The same bounds as in the checks of `iat` and `exp`.
+    fn valid_until(&self, iat: i64, exp: Option<i64>) -> i64 {
+        let by_age = self.max_age.map(|age| iat.saturating_add(age).saturating_add(self.skew));
+        let by_exp = exp.map(|exp| exp.saturating_add(self.skew).saturating_sub(1));
+        by_age.into_iter().chain(by_exp).min().unwrap_or(i64::MAX)
     }
 
     fn check_issuer(&self, payload: &Map<String, Value>) -> Result<(), Reason> {

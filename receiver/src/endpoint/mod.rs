@@ -2,18 +2,26 @@
 
 mod answer;
 mod form;
+mod hooks;
+mod killed;
+mod replay;
 
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 
 pub use answer::Answer;
-use futures_util::future::BoxFuture;
-use futures_util::{FutureExt as _, StreamExt as _, stream};
+use futures_util::{StreamExt as _, stream};
+use hooks::Hooks;
+pub use hooks::ReplayOutage;
+pub use killed::{Ended, Killed, LoggedOut, RefreshToken, Revocation};
+use replay::Replay;
 
 use crate::error::chain;
+use crate::registry::Ending;
+use crate::replay::TokenId;
 use crate::{
-    LogoutError, LogoutToken, LogoutTokenVerifier, Reason, Registration, SessionRegistry, StoreError, Unavailable,
+    Logout, LogoutError, LogoutTarget, LogoutToken, LogoutTokenVerifier, MemoryReplayGuard, Reason, Registration,
+    SessionRegistry, StoreError, Unavailable,
 };
 
 /// The largest body that is read; a logout token is about one kilobyte.
@@ -22,58 +30,36 @@ pub const BODY_LIMIT: usize = 64 * 1024;
 /// How many sessions of one logout are killed at the same time.
 const KILLS_AT_ONCE: usize = 16;
 
-type Kill = dyn Fn(Registration) -> BoxFuture<'static, Result<(), StoreError>> + Send + Sync;
-type OnKilled = dyn Fn(&Killed) + Send + Sync;
-
-/// A valid logout, and the sessions that ended by it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Killed {
-    /// The token that asked for it.
-    pub token: LogoutToken,
-    /// The sessions that died; none if they had ended before, which is a success too.
-    pub sessions: Vec<Registration>,
-}
-
 /// The back-channel logout endpoint of one client at one issuer. Clones are the same endpoint.
 #[derive(Clone)]
 pub struct BackchannelLogout {
     verifier: LogoutTokenVerifier,
     registry: Arc<dyn SessionRegistry>,
-    kill: Option<Arc<Kill>>,
-    on_killed: Option<Arc<OnKilled>>,
+    replay: Replay,
+    hooks: Hooks,
+    all_of_the_user: bool,
+    /// Seconds.
+    backdated: i64,
 }
 
 impl BackchannelLogout {
     /// An endpoint that ends what the registry holds.
     pub fn new(verifier: LogoutTokenVerifier, registry: impl SessionRegistry + 'static) -> Self {
-        Self { verifier, registry: Arc::new(registry), kill: None, on_killed: None }
-    }
-
-    /// Ends one session where the application keeps it: called for each session of a logout, before
-    /// the registry forgets it. If it fails for some, the others still die, the sender is told to try
-    /// again (503), and finds those that are left. It may be called twice for a session.
-    #[must_use]
-    pub fn kill_with<F, Killing>(mut self, kill: F) -> Self
-    where
-        F: Fn(Registration) -> Killing + Send + Sync + 'static,
-        Killing: Future<Output = Result<(), StoreError>> + Send + 'static,
-    {
-        self.kill = Some(Arc::new(move |session| kill(session).boxed()));
-        self
-    }
-
-    /// Is told of every logout that was carried out, before the sender gets its answer. Must not block.
-    #[must_use]
-    pub fn on_killed(mut self, hook: impl Fn(&Killed) + Send + Sync + 'static) -> Self {
-        self.on_killed = Some(Arc::new(hook));
-        self
+        let replay = Replay { guard: Arc::new(MemoryReplayGuard::new()), outage: ReplayOutage::default() };
+        let (registry, hooks) = (Arc::new(registry), Hooks::new());
+        Self { verifier, registry, replay, hooks, all_of_the_user: false, backdated: 0 }
     }
 
     /// The verifier in use.
     #[must_use]
     pub fn verifier(&self) -> &LogoutTokenVerifier {
         &self.verifier
+    }
+
+    /// The registry in use.
+    #[must_use]
+    pub fn registry(&self) -> &Arc<dyn SessionRegistry> {
+        &self.registry
     }
 
     /// Answers a POST with this `Content-Type` and body, whose size the caller has bounded by
@@ -90,15 +76,28 @@ impl BackchannelLogout {
     }
 
     /// Verifies a logout token and ends the sessions it names.
-    pub async fn logout(&self, token: &str) -> Result<Killed, LogoutError> {
-        let token = self.verifier.verify(token).await?;
-        let (sessions, failure) = self.end_sessions(&token).await.map_err(Unavailable::from)?; // 30
-        let killed = Killed { token, sessions };
-        tracing::debug!(sessions = killed.sessions.len(), complete = failure.is_none(), "back-channel logout");
-        if let Some(hook) = self.on_killed.as_ref().filter(|_| failure.is_none() || !killed.sessions.is_empty()) {
-            hook(&killed);
+    ///
+    /// Dropped half-way, it leaves sessions that are over for [`SessionRegistry::standing`] but not all
+    /// killed; the token stays in flight for [`LEASE`](crate::replay::LEASE), then the sender's retry
+    /// finishes.
+    pub async fn logout(&self, token: &str) -> Result<LoggedOut, LogoutError> {
+        let token = Arc::new(self.verifier.verify(token).await?);
+        let id = TokenId::from(&*token);
+        if !self.replay.begin(&id).await? {
+            tracing::info!("back-channel logout seen before");
+            return Ok(LoggedOut { token, sessions: 0, replayed: true });
         }
-        failure.map_or(Ok(killed), |failure| Err(Unavailable::from(failure).into()))
+        match self.end_sessions(&token).await {
+            Ok(sessions) => {
+                self.replay.commit(&id, &token).await;
+                tracing::debug!(sessions, "back-channel logout");
+                Ok(LoggedOut { token, sessions, replayed: false })
+            }
+            Err(failure) => {
+                self.replay.release(&id).await;
+                Err(Unavailable::Sessions(failure).into())
+            }
+        }
     }
 
     /// The answer to a request whose body could not be read, or is too large.
@@ -117,23 +116,65 @@ impl BackchannelLogout {
         Answer::error(error)
     }
 
-    /// The sessions that died, and the failure that left others alive.
-    async fn end_sessions(&self, token: &LogoutToken) -> Result<(Vec<Registration>, Option<StoreError>), StoreError> {
-        let Some(kill) = &self.kill else {
-            return Ok((self.registry.take(&token.iss, &token.client_id, &token.target).await?, None));
-        };
-        let found = self.registry.find(&token.iss, &token.client_id, &token.target).await?;
-        let kills = found.into_iter().map(|session| async move { (kill(session.clone()).await, session) });
-        let results: Vec<_> = stream::iter(kills).buffer_unordered(KILLS_AT_ONCE).collect().await;
+    /// 30: how many died. A failure to kill some is told after all others were tried.
+    async fn end_sessions(&self, token: &Arc<LogoutToken>) -> Result<usize, StoreError> {
+        let (mut ended, mut failure) = (0, None);
+        for logout in self.logouts(token) {
+            let mut ending = Ending::begin(&*self.registry, logout.clone()).await?;
+            let tell =
+                |sessions| self.hooks.tell(Killed { token: Arc::clone(token), logout: logout.clone(), sessions });
+            let before = ended;
+            while let Some(page) = ending.page().await? {
+                let (dead, failed) = self.kill(page).await;
+                failure = failure.or(failed);
+                let sessions = self.registry.remove(&dead).await?;
+                ended += sessions.len();
+                if !sessions.is_empty() {
+                    tell(sessions);
+                }
+            }
+            if ended == before && failure.is_none() {
+                tell(Vec::new());
+            }
+        }
+        failure.map_or(Ok(ended), Err)
+    }
+
+    fn logouts(&self, token: &LogoutToken) -> Vec<Logout> {
+        let mut logout = Logout::from(token);
+        logout.at = logout.at.saturating_add(self.backdated);
+        match token.sub().filter(|_| self.all_of_the_user && token.sid().is_some()) {
+            Some(sub) => {
+                vec![Logout { target: LogoutTarget::Subject { sub: sub.to_owned() }, ..logout.clone() }, logout]
+            }
+            None => vec![logout],
+        }
+    }
+
+    /// The sessions that died, and a failure that left others alive.
+    async fn kill(&self, sessions: Vec<Registration>) -> (Vec<Registration>, Option<StoreError>) {
+        let Some(kill) = &self.hooks.kill else { return (sessions, None) };
+        let kills = sessions.into_iter().map(|session| async move { (kill(session.clone()).await, session) });
+        let mut results = stream::iter(kills).buffer_unordered(KILLS_AT_ONCE);
         let (mut dead, mut failure) = (Vec::new(), None);
-        for (result, session) in results {
+        while let Some((result, session)) = results.next().await {
             match result {
-                Ok(()) => dead.push(session),
+                Ok(ended) => {
+                    self.hand_over(ended, &session);
+                    dead.push(session);
+                }
                 Err(error) => failure = Some(error),
             }
         }
-        self.registry.remove(&dead).await?;
-        Ok((dead, failure))
+        (dead, failure)
+    }
+
+    /// At once: a second kill would not find the refresh token again.
+    fn hand_over(&self, ended: Ended, session: &Registration) {
+        let token = ended.refresh_token.filter(|token| !token.is_offline());
+        if let (Some(revoke), Some(refresh_token)) = (&self.hooks.revoke, token) {
+            revoke(Revocation { login: session.login.clone(), refresh_token });
+        }
     }
 }
 

@@ -8,12 +8,12 @@ use actix_web::{App, HttpServer, web};
 use reqwest::{Method, Response};
 use serde_json::Value;
 use signoff_receiver::{
-    BackchannelLogout, Clock, Killed, LogoutTokenVerifier, LogoutTokenVerifierBuilder, MemoryRegistry, Registration,
-    SessionRegistry as _, SystemClock,
+    BackchannelLogout, Clock, Killed, Login, LogoutTokenVerifier, LogoutTokenVerifierBuilder, MemoryRegistry,
+    Registration, SessionRegistry as _, Standing, SystemClock,
 };
 
 use crate::idp::{Idp, spawn};
-use crate::mint::{CLIENT, ISS, rsa};
+use crate::mint::{CLIENT, ISS, now, rsa};
 
 pub(crate) const PATH: &str = "/backchannel-logout";
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
@@ -71,7 +71,8 @@ impl TestApp {
     }
 
     pub(crate) async fn signed_in(&self, local_id: &str, sub: &str, sid: Option<&str>) {
-        self.sessions.register(session(local_id, sub, sid)).await.unwrap();
+        let standing = self.sessions.register(&session(local_id, sub, sid)).await.unwrap();
+        assert_eq!(standing, Standing::Alive);
     }
 
     /// Posts the token as a sender does.
@@ -133,13 +134,8 @@ pub(crate) fn verifier(idp: &Idp, clock: &TestClock) -> LogoutTokenVerifierBuild
 }
 
 pub(crate) fn session(local_id: &str, sub: &str, sid: Option<&str>) -> Registration {
-    Registration {
-        local_id: local_id.into(),
-        issuer: ISS.into(),
-        client_id: CLIENT.into(),
-        sub: sub.into(),
-        sid: sid.map(str::to_owned),
-    }
+    let (sub, sid) = (sub.to_owned(), sid.map(str::to_owned));
+    Registration::new(local_id, Login { issuer: ISS.into(), client_id: CLIENT.into(), sub, sid, at: now() })
 }
 
 /// An application with configuration and middleware of its own, none of which may matter.

@@ -1,6 +1,7 @@
 //! The one integration-test binary: the endpoint over real HTTP, with real keys.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on ends there")]
 
+mod after;
 mod app;
 mod claims;
 mod http;
@@ -8,4 +9,6 @@ mod idp;
 mod jose;
 mod keys;
 mod mint;
+mod replay;
 mod sessions;
+mod stores;

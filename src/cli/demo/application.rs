@@ -7,12 +7,14 @@ use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use signoff_receiver::{
-    BackchannelLogout, LogoutTokenVerifier, MemoryRegistry, Registration, SessionRegistry as _, StoreError,
+    BackchannelLogout, Login, LogoutTokenVerifier, MemoryRegistry, Registration, SessionRegistry as _, Standing,
+    StoreError,
 };
 use url::Url;
 
 use super::page;
 use super::sessions::Sessions;
+use crate::model::{Clock as _, SystemClock};
 use crate::shutdown::Shutdown;
 
 /// Where logout tokens are sent to.
@@ -56,18 +58,19 @@ pub(super) struct Application {
 }
 
 impl Site {
-    /// What happens at a login, once the ID token is verified. Returns the new session's id.
-    pub(super) async fn log_in(&self, sub: &str, sid: Option<&str>) -> Result<String, StoreError> {
+    /// What happens at a login, once the ID token is verified. Returns the new session's id;
+    /// `None`: the provider session is over already.
+    pub(super) async fn log_in(&self, sub: &str, sid: Option<&str>) -> Result<Option<String>, StoreError> {
         let local_id = self.sessions.open(sub);
-        let login = Registration {
-            local_id: local_id.clone(),
+        let login = Login {
             issuer: self.identity.issuer.clone(),
             client_id: self.identity.name.clone(),
             sub: sub.to_owned(),
             sid: sid.map(Into::into),
+            at: SystemClock.now().unix_timestamp(),
         };
-        self.registry.register(login).await?;
-        Ok(local_id)
+        let standing = self.registry.register(&Registration::new(local_id.clone(), login)).await?;
+        Ok((standing == Standing::Alive).then_some(local_id))
     }
 
     fn endpoint(&self) -> anyhow::Result<BackchannelLogout> {

@@ -54,7 +54,10 @@ struct Login {
 #[get("/dev-login")]
 pub(super) async fn dev_login(site: Data<Site>, login: Query<Login>) -> HttpResponse {
     match site.log_in(&login.sub, login.sid.as_deref()).await {
-        Ok(session) => HttpResponse::SeeOther().insert_header((LOCATION, format!("/?{PARAMETER}={session}"))).finish(),
+        Ok(Some(session)) => {
+            HttpResponse::SeeOther().insert_header((LOCATION, format!("/?{PARAMETER}={session}"))).finish()
+        }
+        Ok(None) => HttpResponse::Conflict().body("the provider session is over"),
         Err(error) => HttpResponse::ServiceUnavailable().body(error.to_string()),
     }
 }

@@ -77,6 +77,7 @@ async fn sign_in(world: &World, provider_sessions: &[(&'static str, String)]) ->
     for (user, session_id) in provider_sessions {
         for (index, application) in world.applications.iter().enumerate() {
             let local_id = application.site.log_in(user, Some(session_id)).await?;
+            let local_id = local_id.with_context(|| format!("{user} cannot sign in: signed out already"))?;
             let data = json!({ "session_id": session_id, "subject": user, "client_id": application.name() });
             events.push(event(world, &Uuid::new_v4().to_string(), "signoff.session.opened", &data));
             let page = application.page(&local_id)?;

@@ -5,7 +5,10 @@ use std::net::TcpListener;
 
 use actix_web::web::{self, Path};
 use actix_web::{App, HttpResponse, HttpServer};
-use signoff_receiver::{BackchannelLogout, LogoutTokenVerifier, MemoryRegistry, Registration, SessionRegistry as _};
+use signoff_receiver::{
+    BackchannelLogout, Clock as _, Login, LogoutTokenVerifier, MemoryRegistry, Registration, SessionRegistry as _,
+    Standing, SystemClock,
+};
 use tokio::task::JoinSet;
 
 use super::http_client;
@@ -50,14 +53,15 @@ impl Application {
 
     /// A login: from now on the account page opens for the session `local`.
     pub(crate) async fn sign_in(&self, local: &str, sub: &str, sid: &str) {
-        let registration = Registration {
-            local_id: local.into(),
+        let login = Login {
             issuer: ISSUER.into(),
             client_id: self.client_id.into(),
             sub: sub.into(),
             sid: Some(sid.into()),
+            at: SystemClock.unix_seconds(),
         };
-        self.sessions.register(registration).await.expect("the registry");
+        let standing = self.sessions.register(&Registration::new(local, login)).await.expect("the registry");
+        assert_eq!(standing, Standing::Alive);
     }
 
     /// What the account page answers this session.

@@ -12,6 +12,7 @@ pub(crate) mod ledger;
 pub(crate) mod own_broker;
 pub(crate) mod postgres;
 pub(crate) mod process;
+pub(crate) mod prometheus;
 pub(crate) mod provider;
 pub(crate) mod publisher;
 pub(crate) mod rabbitmq;

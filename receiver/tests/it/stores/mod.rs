@@ -1,0 +1,3 @@
+//! Does each store behave? The public suites, one module per store.
+
+mod memory;
