@@ -75,11 +75,13 @@ fn every_key_of_the_code_is_documented() {
 
 #[test]
 fn the_example_configuration_has_no_mistake() {
-    let section = section("How to run it");
-    let example = section.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    let section = section("Run it beside your IdP");
+    let file = section.split("cat > signoff.toml <<'END'\n").nth(1).and_then(|rest| rest.split("\nEND\n").next());
+    let example = file.expect("an example");
     let files = Files::new();
     let example = example.replace("idp-rs256.pem", files.path().join("idp-rs256.pem").to_str().unwrap());
-    let config = Config::parse("signoff.toml", &example, &[]).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let amqp = [("SIGNOFF__AMQP__MAIN__URL".to_owned(), "amqp://localhost".to_owned())];
+    let config = Config::parse("signoff.toml", &example, &amqp).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     assert_eq!((config.amqp.len(), config.clients.len()), (1, 1));
 }
 

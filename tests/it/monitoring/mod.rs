@@ -6,6 +6,7 @@ mod queries;
 mod rules;
 mod scene;
 mod scrape;
+mod walkthrough;
 
 use std::fs;
 use std::path::{Path, PathBuf};

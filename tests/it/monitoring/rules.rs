@@ -76,6 +76,15 @@ fn every_alert_says_how_bad_it_is_and_what_to_do() {
 }
 
 #[test]
+fn the_readme_lists_every_alert() {
+    let readme = std::fs::read_to_string(deploy("../README.md")).expect("README.md");
+    for Alert { name, severity, .. } in alerts() {
+        let when = if severity.as_deref() == Some("critical") { "now" } else { "soon" };
+        assert!(readme.contains(&format!("| `{name}` | {when}: ")), "{name}, {when}");
+    }
+}
+
+#[test]
 fn the_commands_that_alerts_name_are_commands() {
     let mut commands = 0;
     for Alert { name, annotations, .. } in alerts() {

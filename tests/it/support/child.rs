@@ -1,5 +1,6 @@
 //! How does a test own a process? Started, signalled and waited for by pid, killed when dropped.
 
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
@@ -9,12 +10,21 @@ use super::eventually;
 #[derive(Debug)]
 pub(crate) struct Owned {
     child: Child,
+    /// Whether what it starts ends with it.
+    group: bool,
 }
 
 impl Owned {
     pub(crate) fn start(command: &mut Command) -> Self {
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        Self { child }
+        Self { child, group: false }
+    }
+
+    /// With everything it starts.
+    pub(crate) fn start_group(command: &mut Command) -> Self {
+        let mut owned = Self::start(command.process_group(0));
+        owned.group = true;
+        owned
     }
 
     /// `None`: it still runs.
@@ -38,11 +48,7 @@ impl Owned {
     }
 
     fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        // The shell's own kill: /bin/kill is not on every machine.
-        let kill = ["-c", "kill -s \"$1\" \"$2\"", "sh", name, &pid];
-        let status = Command::new("sh").args(kill).status().expect("sh");
-        assert!(status.success(), "no process {pid}");
+        assert!(kill(name, &self.child.id().to_string()), "no process {}", self.child.id());
     }
 
     /// SIGKILL, and waits until it is gone.
@@ -57,8 +63,18 @@ impl Owned {
     }
 }
 
+/// The shell's own kill: /bin/kill is not on every machine.
+fn kill(signal: &str, process: &str) -> bool {
+    let kill = ["-c", "kill -s \"$1\" -- \"$2\" 2>/dev/null", "sh", signal, process];
+    Command::new("sh").args(kill).status().expect("sh").success()
+}
+
 impl Drop for Owned {
     fn drop(&mut self) {
+        if self.group {
+            // Of a group that has ended nobody is left.
+            kill("KILL", &format!("-{}", self.child.id()));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
