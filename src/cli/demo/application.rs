@@ -97,11 +97,11 @@ impl Application {
         let address = listener.local_addr()?;
         let sessions = Sessions::new(trouble);
         let site = Data::new(Site { identity, sessions, registry: MemoryRegistry::new() });
-        let (logout, served) = (site.endpoint()?, site.clone());
+        let (logout, shown) = (site.endpoint()?, site.clone());
         let server = HttpServer::new(move || {
-            let app = App::new().app_data(served.clone());
+            let app = App::new().app_data(shown.clone());
             app.service(logout.resource(LOGOUT_PATH)).service(page::show).configure(|config| {
-                if served.identity.dev_login {
+                if shown.identity.dev_login {
                     config.service(page::dev_login);
                 }
             })

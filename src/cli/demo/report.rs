@@ -84,7 +84,7 @@ fn row(fate: &Fate) -> [String; 7] {
     // Enough to find it in the lines above.
     let by = fate.ended_by.as_ref().map_or_else(|| "-".to_owned(), |jti| jti.chars().take(8).collect());
     let (before, after) = (fate.before.to_string(), fate.after.to_string());
-    [fate.user.to_owned(), fate.application.to_owned(), before, after, state, right.to_owned(), by]
+    [fate.user.to_owned(), fate.application.clone(), before, after, state, right.to_owned(), by]
 }
 
 /// What there is to look at while it stays up.

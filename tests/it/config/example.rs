@@ -36,13 +36,11 @@ fn line(line: &str) -> Line<'_> {
         return Line::Section(section);
     }
     let (active, text) = line.strip_prefix('#').map_or((true, line), |text| (false, text));
-    match text.split_once(" = ") {
-        Some((name, value)) => Line::Key { name, value, active },
-        None => {
-            assert!(line.is_empty(), "what is this line? {line}");
-            Line::Empty
-        }
+    if let Some((name, value)) = text.split_once(" = ") {
+        return Line::Key { name, value, active };
     }
+    assert!(line.is_empty(), "what is this line? {line}");
+    Line::Empty
 }
 
 /// The reference names its tables `main`.

@@ -10,7 +10,7 @@ use super::{dashboard, promql, rules, scrape};
 use crate::support::prometheus::Prometheus;
 
 /// How long the scene may take to have had a bit of everything, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What comes last in the scene.
 const EVERYTHING: [&str; 5] = [

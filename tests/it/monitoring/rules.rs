@@ -44,8 +44,9 @@ fn promtool(arguments: &[&str]) {
 }
 
 #[test]
-fn promtool_takes_the_rules() {
+fn promtool_takes_the_rules_and_the_configuration() {
     promtool(&["check", "rules", "rules.yaml"]);
+    promtool(&["check", "config", "prometheus.yml"]);
 }
 
 #[test]

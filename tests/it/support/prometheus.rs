@@ -13,7 +13,7 @@ use super::child::Owned;
 use super::{eventually, free_port, http_client, required};
 
 /// How long it may take to start on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The programs, as `tests/run` found them; `None`: the test is skipped.
 pub(crate) fn program(name: &str) -> Option<PathBuf> {
