@@ -71,6 +71,7 @@
 //! - `store/page.rs`: Where does a page start and end?
 //! - `store/postgres/arm.rs`: What becomes due again, what is never owed, what is forgotten?
 //! - `store/postgres/clients.rs`: Who is known, who is registered, since when is a key published?
+//! - `store/postgres/expand.rs`: The statements of one step of an expansion, for Postgres.
 //! - `store/postgres/lease.rs`: Who may try what now?
 //! - [`store/postgres/mod.rs`](store::postgres): How does Postgres keep it?
 //! - `store/postgres/read.rs`: What does the API see?
@@ -79,12 +80,15 @@
 //! - [`store/probe.rs`](store::probe): Where may a test hold a transaction still?
 //! - `store/record/collect.rs`: Which sessions does a logout cover?
 //! - `store/record/decide.rs`: What does the planner want for each of them?
+//! - `store/record/expand.rs`: What does a logout owe that covers too much for one transaction?
 //! - `store/record/mod.rs`: How is a batch of events made durable?
+//! - `store/record/pace.rs`: How fast does an expansion owe?
 //! - `store/record/tx.rs`: Which statements does `record` need?
 //! - `store/record/write.rs`: What is owed from now on?
 //! - `store/rows.rs`: What does a row look like?
 //! - `store/sqlite/arm.rs`: What becomes due again, what is never owed, what is forgotten?
 //! - `store/sqlite/clients.rs`: Who is known, who is registered, since when is a key published?
+//! - `store/sqlite/expand.rs`: The statements of one step of an expansion, for SQLite.
 //! - `store/sqlite/lease.rs`: Who may try what now?
 //! - [`store/sqlite/mod.rs`](store::sqlite): How does SQLite keep it?
 //! - `store/sqlite/read.rs`: What does the API see?
@@ -166,6 +170,7 @@
 //! - [`service.rs`](service): How do the rooms work together?
 //! - `service/background.rs`: What goes on beside the data?
 //! - `service/doors.rs`: Which room stands behind which door?
+//! - `service/expansion.rs`: Which logouts cover too much for one transaction?
 //! - `service/expiry.rs`: Whose provider session ended by time?
 //! - `service/registry.rs`: Who is registered?
 //!

@@ -65,7 +65,7 @@ fn decide(issuer: Option<&Issuer>, client: Option<&Client>, logout: &Logout, tar
 /// "All sessions of this user" in one token: for a session without `sid` always, for a wide
 /// logout where the client asks for it.
 fn whole_subject(client: &Client, logout: &Logout, target: &Target) -> bool {
-    let wide = matches!(logout.scope, crate::model::Scope::Subject { .. });
+    let wide = logout.scope.is_wide();
     target.session.sid.is_none()
         || (wide
             && client.subject_logout == SubjectLogout::SubOnly

@@ -152,6 +152,7 @@ mod tests {
             owed_for,
             accepted_at: OffsetDateTime::UNIX_EPOCH,
             streak: streak.map(|(outcome, count, lasted)| Streak { outcome, count, lasted }),
+            bulk: false,
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod background;
 mod doors;
+mod expansion;
 mod expiry;
 mod registry;
 
@@ -94,6 +95,7 @@ impl Service {
 
         let dispatcher = parts.dispatch();
         let intake = parts.intake(&dispatcher);
+        expansion::expand(&parts, &dispatcher.0);
         parts.shutdown.spawn(dispatcher.0.run());
         let health = parts.amqp(&intake);
         parts.background(&intake);

@@ -62,8 +62,8 @@ CREATE TABLE closings (
 );
 CREATE INDEX closings_closed ON closings (closed_at);
 
--- scope 0: key is the provider session; scope 1: key is the subject, at one client if named.
--- A row of scope 1 is also the fence that late openings meet.
+-- scope 0: key is the provider session; 1: key is the subject; 2: all; 1 and 2 at one client if named.
+-- A row of scope 1 or 2 is also the fence that late openings meet.
 CREATE TABLE logouts (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   issuer int NOT NULL,
@@ -80,6 +80,15 @@ CREATE TABLE logouts (
   UNIQUE (issuer, event_id)
 );
 CREATE INDEX logouts_key ON logouts (issuer, key, scope, happened_at);
+
+-- Logouts that cover too much for one transaction. Their sessions are walked by client and id; a row
+-- goes when its walk is over.
+CREATE TABLE expansions (
+  logout_id bigint PRIMARY KEY,
+  at_client int NOT NULL DEFAULT 0,
+  after_id bigint NOT NULL DEFAULT 0,
+  due_at timestamptz NOT NULL
+);
 
 -- The working table. due_at of a leased row is the lease's end.
 -- state: 0 pending, 2 abandoned, 3 skipped; delivered rows (1) move to `delivered`.
@@ -100,6 +109,7 @@ CREATE TABLE deliveries (
   last_outcome smallint,
   last_status smallint,
   whole_subject boolean NOT NULL DEFAULT false,
+  bulk boolean NOT NULL DEFAULT false,
   session_id text COLLATE "C" NOT NULL,
   sid text COLLATE "C" NOT NULL,
   sub text NOT NULL,

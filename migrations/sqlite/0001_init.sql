@@ -63,8 +63,8 @@ CREATE TABLE closings (
 );
 CREATE INDEX closings_closed ON closings (closed_at);
 
--- scope 0: key is the provider session; scope 1: key is the subject, at one client if named.
--- A row of scope 1 is also the fence that late openings meet.
+-- scope 0: key is the provider session; 1: key is the subject; 2: all; 1 and 2 at one client if named.
+-- A row of scope 1 or 2 is also the fence that late openings meet.
 CREATE TABLE logouts (
   id integer PRIMARY KEY AUTOINCREMENT,
   issuer integer NOT NULL,
@@ -81,6 +81,15 @@ CREATE TABLE logouts (
   UNIQUE (issuer, event_id)
 );
 CREATE INDEX logouts_key ON logouts (issuer, key, scope, happened_at);
+
+-- Logouts that cover too much for one transaction. Their sessions are walked by client and id; a row
+-- goes when its walk is over.
+CREATE TABLE expansions (
+  logout_id integer PRIMARY KEY,
+  at_client integer NOT NULL DEFAULT 0,
+  after_id integer NOT NULL DEFAULT 0,
+  due_at integer NOT NULL
+);
 
 -- The working table. due_at of a leased row is the lease's end.
 -- state: 0 pending, 2 abandoned, 3 skipped; delivered rows (1) move to `delivered`.
@@ -101,6 +110,7 @@ CREATE TABLE deliveries (
   last_outcome integer,
   last_status integer,
   whole_subject boolean NOT NULL DEFAULT 0,
+  bulk boolean NOT NULL DEFAULT 0,
   session_id text NOT NULL,
   sid text NOT NULL,
   sub text NOT NULL,

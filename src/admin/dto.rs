@@ -84,12 +84,15 @@ pub(crate) struct CountsDto {
     pub(crate) delivered: u64,
     pub(crate) abandoned: u64,
     pub(crate) skipped: u64,
+    /// More is to come: the sessions of a wide logout are still walked. Absent: no.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) expanding: bool,
 }
 
 impl From<Counts> for CountsDto {
     fn from(counts: Counts) -> Self {
-        let Counts { pending, delivered, abandoned, skipped } = counts;
-        Self { pending, delivered, abandoned, skipped }
+        let Counts { pending, delivered, abandoned, skipped, expanding } = counts;
+        Self { pending, delivered, abandoned, skipped, expanding }
     }
 }
 
@@ -102,6 +105,8 @@ pub(crate) enum ScopeDto {
     Session { session_id_hash: String },
     /// All the user's sessions, at one client if named.
     Subject { subject_hash: String, client_id: Option<String> },
+    /// All sessions, at one client if named.
+    All { client_id: Option<String> },
 }
 
 impl From<&Scope> for ScopeDto {
@@ -111,6 +116,7 @@ impl From<&Scope> for ScopeDto {
             Scope::Subject { subject, client_id } => {
                 Self::Subject { subject_hash: hashed(subject), client_id: client_id.clone() }
             }
+            Scope::Bulk { client_id } => Self::All { client_id: client_id.clone() },
         }
     }
 }
@@ -152,7 +158,7 @@ impl LogoutDto {
             happened_at,
             accepted_at,
             counts: counts.into(),
-            settled: counts.pending == 0,
+            settled: counts.is_settled(),
         }
     }
 }

@@ -52,6 +52,9 @@ pub(crate) struct ReceiptDto {
     /// For logouts: sessions that may stay signed in, because nothing can be sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     skipped: Option<u32>,
+    /// For logouts that cover very many sessions: more will be owed, little by little.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    expanding: bool,
     /// With `wait`: how far the logout is.
     #[serde(skip_serializing_if = "Option::is_none")]
     counts: Option<CountsDto>,
@@ -69,6 +72,7 @@ impl ReceiptDto {
             logout: logout.map(|id| format!("/v1/logouts/{id}")),
             owed: logout.map(|_| receipt.owed),
             skipped: logout.map(|_| receipt.skipped),
+            expanding: receipt.expanding,
             counts: logout.and_then(|id| Some((*progress?.counts.get(&id)?).into())),
         }
     }

@@ -154,7 +154,7 @@ fn last_logouts(html: &mut String, directory: &Directory, logouts: &[LogoutView]
     html.push_str("<h2>Last logouts</h2>\n<table><tr><th>accepted<th>issuer<th>cause<th>");
     html.push_str("pending<th>delivered<th>abandoned<th>skipped<th></tr>\n");
     for LogoutView { logout, counts } in logouts {
-        let done = counts.pending == 0 && counts.abandoned == 0 && counts.skipped == 0;
+        let done = counts.is_settled() && counts.abandoned == 0 && counts.skipped == 0;
         let (class, word) = if done { ("good", "done") } else { ("bad", "open") };
         out!(
             html,

@@ -45,7 +45,7 @@ impl Progress {
     /// recorded stays recorded.
     async fn look(&mut self, store: &dyn Store) {
         if let Ok(found) = store.logout_counts(&self.open).await {
-            self.open = found.iter().filter(|(_, counts)| counts.pending > 0).map(|(id, _)| *id).collect();
+            self.open = found.iter().filter(|(_, counts)| !counts.is_settled()).map(|(id, _)| *id).collect();
             self.counts.extend(found);
         }
     }
@@ -156,7 +156,7 @@ impl Follower {
         self.told_at = Instant::now();
         self.pause = PAUSE_FIRST;
         let progress = event("progress", counts);
-        if counts.pending > 0 { progress } else { progress + &self.end(counts) }
+        if counts.is_settled() { progress + &self.end(counts) } else { progress }
     }
 
     fn end(&mut self, counts: Counts) -> String {

@@ -22,11 +22,17 @@ const BAR: u64 = 20;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// All sessions of this user (the identity provider's own key)
-    #[arg(long, required_unless_present = "session_id", conflicts_with = "session_id")]
+    #[arg(long, required_unless_present_any = ["session_id", "client", "all"], conflicts_with_all = ["session_id", "all"])]
     subject: Option<String>,
     /// Every session under this provider session
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["client", "all"])]
     session_id: Option<String>,
+    /// Those at this client: of everybody, or with --subject of that user
+    #[arg(long, value_name = "CLIENT_ID", conflicts_with = "all")]
+    client: Option<String>,
+    /// All sessions at the issuer
+    #[arg(long)]
+    all: bool,
     /// The issuer's short name, or its URL; the only one configured if absent
     #[arg(long, value_name = "NAME|URL")]
     issuer: Option<String>,
@@ -51,9 +57,10 @@ fn cause(name: &str) -> Result<Cause, String> {
 
 pub(super) async fn run(args: Args, given: &Given) -> anyhow::Result<ExitCode> {
     let api = args.service.api(given)?;
-    let scope = args.subject.map(|subject| ("subject", subject));
-    let scope = scope.or(args.session_id.map(|session| ("session_id", session)));
-    let mut data: serde_json::Map<_, _> = scope.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+    let scope = [("subject", args.subject), ("session_id", args.session_id), ("client_id", args.client)];
+    let named = |(name, value): (&str, Option<String>)| value.map(|value| (name.to_owned(), Value::from(value)));
+    let mut data: serde_json::Map<_, _> = scope.into_iter().filter_map(named).collect();
+    data.extend(args.all.then(|| ("all".to_owned(), Value::Bool(true))));
     data.extend(args.cause.map(|cause| ("cause".to_owned(), cause.as_str().into())));
     let source = issuer::url(args.issuer, given)?;
     let id = Uuid::new_v4();
@@ -62,7 +69,11 @@ pub(super) async fn run(args: Args, given: &Given) -> anyhow::Result<ExitCode> {
     let receipt = submit(&api, &event, None).await?;
     let at = receipt.logout.as_deref().map(|link| api.linked(link));
     let at = at.unwrap_or_else(|| api.url(&["v1", "logouts"], &[]));
-    let people = if receipt.owed == 0 { "; nobody is told" } else { "" };
+    let people = match receipt {
+        Receipt { expanding: true, .. } => "; more to come",
+        Receipt { owed: 0, .. } => "; nobody is told",
+        Receipt { .. } => "",
+    };
     say(std::io::stdout(), &format_args!("recorded: {} owed, {} skipped{people}\n{at}", receipt.owed, receipt.skipped));
     match args.wait {
         Some(patience) => wait(&api, &event, &at, patience).await,
@@ -82,6 +93,8 @@ struct Receipt {
     owed: u32,
     #[serde(default)]
     skipped: u32,
+    #[serde(default)]
+    expanding: bool,
     counts: Option<Counts>,
 }
 
@@ -91,11 +104,19 @@ struct Counts {
     delivered: u64,
     abandoned: u64,
     skipped: u64,
+    #[serde(default)]
+    expanding: bool,
+}
+
+impl Counts {
+    fn is_settled(&self) -> bool {
+        self.pending == 0 && !self.expanding
+    }
 }
 
 impl std::fmt::Display for Counts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { pending, delivered, abandoned, skipped } = self;
+        let Self { pending, delivered, abandoned, skipped, expanding: _ } = self;
         write!(f, "{delivered} delivered, {pending} pending, {abandoned} abandoned, {skipped} skipped")
     }
 }
@@ -114,13 +135,13 @@ async fn wait(api: &Api, event: &Value, at: &Url, patience: Duration) -> anyhow:
     let counts = loop {
         let counts = submit(api, event, Some(LOOK)).await?.counts.unwrap_or_default();
         bar.show(counts);
-        if counts.pending == 0 || SystemClock.instant().saturating_duration_since(begun) >= patience {
+        if counts.is_settled() || SystemClock.instant().saturating_duration_since(begun) >= patience {
             break counts;
         }
     };
     bar.clear();
     say(std::io::stdout(), &counts);
-    let told = counts.pending + counts.abandoned + counts.skipped == 0;
+    let told = counts.is_settled() && counts.abandoned + counts.skipped == 0;
     if told || still_signed_in(api, at).await == Some(0) { Ok(ExitCode::SUCCESS) } else { Ok(ExitCode::FAILURE) }
 }
 

@@ -46,6 +46,7 @@ fn read_dispatch(section: &mut Section<'_>) -> dispatch::Settings {
         in_flight_unproven: section.limited("in_flight_unproven", default.in_flight_unproven, 1..=most),
         proven_for: section.limited("proven_for", default.proven_for, SECOND..=HOUR),
         first_attempt_reserve: section.limited("first_attempt_reserve", default.first_attempt_reserve, 0..=90),
+        bulk_per_second: section.limited("bulk_per_second", default.bulk_per_second, 1..=1_000_000),
         queue_per_client: section.limited("queue_per_client", default.queue_per_client, 1..=most),
         queue: section.limited("queue", default.queue, 1..=most),
         poll_busy: section.limited("poll_busy", default.poll_busy, 10 * MILLI..=MINUTE),

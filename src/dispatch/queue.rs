@@ -35,7 +35,8 @@ impl Queue {
 
     /// Lets a row wait behind its like.
     pub(super) fn push(&mut self, row: Row) {
-        let queue = if row.leased.delivery.tries > 0 { &mut self.retries } else { &mut self.first };
+        let gives_way = row.leased.delivery.tries > 0 || row.leased.delivery.bulk;
+        let queue = if gives_way { &mut self.retries } else { &mut self.first };
         queue.push_back(row);
     }
 

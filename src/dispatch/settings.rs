@@ -21,6 +21,8 @@ pub struct Settings {
     pub proven_for: Duration,
     /// Share of every limit that only first attempts may use, in percent.
     pub first_attempt_reserve: u8,
+    /// What a wide logout owes one client in a second.
+    pub bulk_per_second: u32,
     /// Deliveries of one proven lane held in memory, in flight or waiting.
     pub queue_per_client: usize,
     /// Deliveries held in memory, all lanes.
@@ -52,6 +54,7 @@ impl Default for Settings {
             in_flight_unproven: 2,
             proven_for: Duration::from_mins(1),
             first_attempt_reserve: 25,
+            bulk_per_second: 200,
             queue_per_client: 512,
             queue: 8192,
             breaker_failures: 5,

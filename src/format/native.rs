@@ -117,7 +117,7 @@ fn logout(data: &Object<'_>, allow_bulk: bool) -> Result<LogoutRequest, Malforme
         Some(name) => Cause::parse(name).ok_or_else(|| data.wrong("cause", "is not a known cause"))?,
     };
     Ok(LogoutRequest {
-        scope: scope(data)?,
+        scope: scope(data, allow_bulk)?,
         cause,
         initiator: data.optional_text("initiator", MAX_CLIENT_ID)?.map(Into::into),
         exclude_initiator: data.flag("exclude_initiator")?,
@@ -125,7 +125,7 @@ fn logout(data: &Object<'_>, allow_bulk: bool) -> Result<LogoutRequest, Malforme
     })
 }
 
-fn scope(data: &Object<'_>) -> Result<Scope, Malformed> {
+fn scope(data: &Object<'_>, allow_bulk: bool) -> Result<Scope, Malformed> {
     let session = data.optional_text("session_id", MAX_ID)?;
     let subject = data.optional_text("subject", MAX_ID)?;
     let client = data.optional_text("client_id", MAX_CLIENT_ID)?;
@@ -134,16 +134,23 @@ fn scope(data: &Object<'_>) -> Result<Scope, Malformed> {
         (None, Some(subject), client, false) => {
             Ok(Scope::Subject { subject: subject.into(), client_id: client.map(Into::into) })
         }
-        (None, None, Some(_), false) => Err(unsupported(data, "client_id", "alone is not a supported scope")),
-        (None, None, None, true) => Err(unsupported(data, "all", "is not a supported scope")),
-        (None, None, None, false) => Err(Malformed::at("$.data", "has no scope: session_id or subject is missing")),
+        (None, None, Some(client), false) => bulk(data, "client_id", Some(client), allow_bulk),
+        (None, None, None, true) => bulk(data, "all", None, allow_bulk),
+        (None, None, None, false) => {
+            Err(Malformed::at("$.data", "has no scope: session_id, subject, client_id or all is missing"))
+        }
         _ => Err(Malformed::at("$.data", "has more than one scope")),
     }
 }
 
-fn unsupported(data: &Object<'_>, name: &str, what: &str) -> Malformed {
-    let what = format!("{what}; use session_id, or subject with or without client_id");
-    Malformed::new(Reason::UnsupportedScope, &data.path(name), &what)
+fn bulk(data: &Object<'_>, name: &str, client: Option<&str>, allowed: bool) -> Result<Scope, Malformed> {
+    if !allowed {
+        return Err(Malformed::new(Reason::BulkNotAllowed, &data.path(name), "alone is not allowed here"));
+    }
+    if data.raw("sessions").is_some() {
+        return Err(data.wrong("sessions", "cannot be named where all are meant"));
+    }
+    Ok(Scope::Bulk { client_id: client.map(Into::into) })
 }
 
 fn sessions(data: &Object<'_>, allow_bulk: bool) -> Result<Vec<NamedSession>, Malformed> {

@@ -18,10 +18,8 @@ pub enum Reason {
     UnknownIssuer,
     /// The door may not speak for this issuer.
     IssuerNotAllowed,
-    /// The door may not name sessions itself.
+    /// The door may not name sessions itself, nor end all of a client or an issuer.
     BulkNotAllowed,
-    /// A scope that is not supported.
-    UnsupportedScope,
 }
 
 impl Reason {
@@ -34,7 +32,6 @@ impl Reason {
             Self::UnknownIssuer => "unknown_issuer",
             Self::IssuerNotAllowed => "issuer_not_allowed",
             Self::BulkNotAllowed => "bulk_not_allowed",
-            Self::UnsupportedScope => "unsupported_scope",
         }
     }
 }

@@ -174,7 +174,7 @@ impl Http {
             None => recorded.next(),
             Some(issuer) => {
                 self.intake.count_ignored(NAME, issuer);
-                Some(Receipt { status: ReceiptStatus::Ignored, logout: None, owed: 0, skipped: 0 })
+                Some(Receipt { status: ReceiptStatus::Ignored, logout: None, owed: 0, skipped: 0, expanding: false })
             }
         });
         Ok(receipts.collect())
@@ -218,7 +218,6 @@ mod tests {
             (Reason::UnknownIssuer, 422, "unknown_issuer"),
             (Reason::IssuerNotAllowed, 422, "issuer_not_allowed"),
             (Reason::BulkNotAllowed, 422, "bulk_not_allowed"),
-            (Reason::UnsupportedScope, 422, "unsupported_scope"),
         ];
         for (reason, status, code) in table {
             let mut refused = Malformed::new(reason, "$.x", "is wrong");

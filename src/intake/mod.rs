@@ -248,6 +248,7 @@ fn without_targets(event: &Event, receipt: &Receipt) -> bool {
         && receipt.status == ReceiptStatus::Recorded
         && receipt.owed == 0
         && receipt.skipped == 0
+        && !receipt.expanding
 }
 
 /// An error with everything that caused it, on one line.

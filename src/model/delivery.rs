@@ -76,6 +76,8 @@ pub struct Delivery {
     pub accepted_at: OffsetDateTime,
     /// Equal outcomes in a row so far.
     pub streak: Option<Streak>,
+    /// One of many that a wide logout owes: it gives way to others.
+    pub bulk: bool,
 }
 
 /// A delivery this replica may start attempts of, for now.
@@ -119,6 +121,7 @@ mod tests {
                 owed_for: Duration::ZERO,
                 accepted_at: OffsetDateTime::UNIX_EPOCH,
                 streak: None,
+                bulk: false,
             },
             lease: LeaseId(1),
             #[expect(clippy::disallowed_methods, reason = "a test's own start")]

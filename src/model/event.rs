@@ -98,6 +98,19 @@ pub enum Scope {
         /// Only at this client.
         client_id: Option<String>,
     },
+    /// All sessions opened up to the logout, of one client or of the whole issuer.
+    Bulk {
+        /// Only at this client.
+        client_id: Option<String>,
+    },
+}
+
+impl Scope {
+    /// Whether it ends what was opened up to a time, and leaves a fence for what comes late.
+    #[must_use]
+    pub const fn is_wide(&self) -> bool {
+        !matches!(self, Self::Session { .. })
+    }
 }
 
 /// A session the provider names in the logout itself.

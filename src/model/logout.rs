@@ -50,4 +50,6 @@ pub struct Receipt {
     pub owed: u32,
     /// For logouts: sessions that may stay signed in, because nothing can be sent.
     pub skipped: u32,
+    /// For logouts that cover too much for one transaction: more will be owed.
+    pub expanding: bool,
 }

@@ -68,7 +68,7 @@ fn names(event: &Event) -> impl Iterator<Item = String> {
         EventKind::Closed(closing) => vec![&closing.client_id],
         EventKind::Logout(request) => {
             let scoped = match &request.scope {
-                Scope::Subject { client_id, .. } => client_id.as_ref(),
+                Scope::Subject { client_id, .. } | Scope::Bulk { client_id } => client_id.as_ref(),
                 Scope::Session { .. } => None,
             };
             scoped.into_iter().chain(request.sessions.iter().map(|named| &named.client_id)).collect()
@@ -116,8 +116,8 @@ impl Build<'_> {
 
     fn scope_client(&self, issuer: IssuerKey, scope: &Scope) -> Option<ClientKey> {
         match scope {
-            Scope::Subject { client_id: Some(client_id), .. } => (self.client)(issuer, client_id),
-            Scope::Subject { client_id: None, .. } | Scope::Session { .. } => None,
+            Scope::Subject { client_id, .. } | Scope::Bulk { client_id } => (self.client)(issuer, client_id.as_ref()?),
+            Scope::Session { .. } => None,
         }
     }
 
@@ -162,6 +162,8 @@ fn named_opening(scope: &Scope, named: &NamedSession) -> Opening {
     let (session_id, subject) = match scope {
         Scope::Session { session_id } => (session_id.clone(), sub.clone()),
         Scope::Subject { subject, .. } => (named.sid.clone().unwrap_or_default(), subject.clone()),
+        // The format names none where all are meant.
+        Scope::Bulk { .. } => (named.sid.clone().unwrap_or_default(), sub.clone()),
     };
     Opening {
         session_id,

@@ -15,6 +15,7 @@ mod rows;
 pub mod sqlite;
 pub mod views;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,6 +71,23 @@ pub struct Recorded {
     pub lags: Vec<(IssuerKey, Duration)>,
     /// Clients that are owed deliveries their lane had no room for.
     pub overflow: Vec<ClientKey>,
+}
+
+/// How many deliveries an expansion owes each client in a second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate(pub NonZeroU32);
+
+/// What one step of an expansion did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expanded {
+    /// Whose sessions were walked.
+    pub logout: LogoutId,
+    /// How many of them the step took out.
+    pub sessions: usize,
+    /// Clients that are owed something since.
+    pub clients: Vec<ClientKey>,
+    /// Whether it was the last.
+    pub done: bool,
 }
 
 /// A client with unsettled deliveries that nobody has leased, or whose lease has ended.
@@ -164,6 +182,10 @@ pub trait Outbox: Send + Sync {
         rooms: &dyn Rooms,
         lease: Duration,
     ) -> Result<Recorded, StoreError>;
+
+    /// One step of a logout that covers too much for `record`: one transaction, nobody else's.
+    /// `None`: no step is due.
+    async fn expand(&self, planner: &dyn Planner, rate: Rate) -> Result<Option<Expanded>, StoreError>;
 
     /// Clients with unsettled deliveries that may be leased now or later.
     async fn due_lanes(&self) -> Result<Vec<DueLane>, StoreError>;

@@ -27,6 +27,7 @@ pub(super) mod state {
 pub(super) mod scope {
     pub(in crate::store) const SESSION: i16 = 0;
     pub(in crate::store) const SUBJECT: i16 = 1;
+    pub(in crate::store) const BULK: i16 = 2;
 }
 
 /// The place of a value in its list of all: its stored code.
@@ -128,10 +129,10 @@ pub(super) struct LogoutRow {
 
 impl LogoutRow {
     pub(super) fn logout(self) -> Logout {
-        let scope = if self.scope == scope::SESSION {
-            Scope::Session { session_id: self.key }
-        } else {
-            Scope::Subject { subject: self.key, client_id: self.scope_client }
+        let scope = match self.scope {
+            scope::SESSION => Scope::Session { session_id: self.key },
+            scope::SUBJECT => Scope::Subject { subject: self.key, client_id: self.scope_client },
+            _ => Scope::Bulk { client_id: self.scope_client },
         };
         Logout {
             id: LogoutId(self.id),
@@ -155,6 +156,9 @@ pub(super) struct CountRow {
     pub(super) n: i64,
 }
 
+/// Stands among the states for a logout that is still expanded.
+pub(super) const EXPANDING: i16 = -1;
+
 pub(super) fn counts(rows: &[CountRow], logout: LogoutId) -> Counts {
     let of = |state| {
         rows.iter().filter(|row| row.logout_id == logout.0 && row.state == state).map(|row| row.n.unsigned_abs()).sum()
@@ -164,6 +168,7 @@ pub(super) fn counts(rows: &[CountRow], logout: LogoutId) -> Counts {
         delivered: of(state::DELIVERED),
         abandoned: of(state::ABANDONED),
         skipped: of(state::SKIPPED),
+        expanding: rows.iter().any(|row| row.logout_id == logout.0 && row.state == EXPANDING),
     }
 }
 
@@ -187,6 +192,7 @@ pub(super) struct LeasedRow {
     pub(super) streak_count: i16,
     pub(super) streak_since: Option<At>,
     pub(super) whole_subject: bool,
+    pub(super) bulk: bool,
     pub(super) sid: String,
     pub(super) sub: String,
     pub(super) accepted_at: At,
@@ -221,6 +227,7 @@ impl LeasedRow {
             owed_for: span(hand_off.now, self.armed_at.0),
             accepted_at: self.accepted_at.0,
             streak,
+            bulk: self.bulk,
         };
         Leased { delivery, lease: hand_off.lease, since: hand_off.since, lasts: hand_off.lasts }
     }

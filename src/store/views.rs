@@ -101,6 +101,16 @@ pub struct Counts {
     pub abandoned: u64,
     /// Never owed (without those covered by another delivery).
     pub skipped: u64,
+    /// More is to come: its sessions are still walked.
+    pub expanding: bool,
+}
+
+impl Counts {
+    /// Whether nothing is owed any more, nor will be.
+    #[must_use]
+    pub const fn is_settled(&self) -> bool {
+        self.pending == 0 && !self.expanding
+    }
 }
 
 /// A logout as shown in lists.

@@ -124,6 +124,7 @@ mod tests {
             owed_for: Duration::ZERO,
             accepted_at: OffsetDateTime::UNIX_EPOCH,
             streak: None,
+            bulk: false,
         }
     }
 

@@ -100,7 +100,7 @@ async fn what_cannot_be_read_is_kept_byte_for_byte_with_its_reason() {
         ("no json \u{1F512}".to_owned(), "malformed: $ is not JSON: "),
         (with("i", "source", json!("https://nobody.example.com")), "unknown_issuer: $.source"),
         (with("o", "source", json!("https://other.example.com")), "issuer_not_allowed: $.source"),
-        (with("s", "data", json!({"client_id": "c"})), "unsupported_scope: $.data.client_id"),
+        (with("s", "data", json!({"client_id": "c"})), "bulk_not_allowed: $.data.client_id"),
         (
             with("b", "data", json!({"session_id": "s", "sessions": [{"client_id": "c", "sid": "x"}]})),
             "bulk_not_allowed: $.data.sessions",

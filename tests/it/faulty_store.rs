@@ -19,8 +19,8 @@ use signoff::store::views::{
     LogoutView, Page, PageOf, SessionFilter, SessionView,
 };
 use signoff::store::{
-    Backlog, Decision, DueLane, Outbox, Planner, Recorded, Registry, Retention, Rooms, Settled, Settlement, StoreError,
-    Want,
+    Backlog, Decision, DueLane, Expanded, Outbox, Planner, Rate, Recorded, Registry, Retention, Rooms, Settled,
+    Settlement, StoreError, Want,
 };
 use time::OffsetDateTime;
 use tokio::sync::{Semaphore, mpsc};
@@ -123,6 +123,7 @@ fn leased(number: i64, since: Instant, lasts: Duration) -> Leased {
         owed_for: Duration::ZERO,
         accepted_at: OffsetDateTime::UNIX_EPOCH,
         streak: None,
+        bulk: false,
     };
     Leased { delivery, lease: LeaseId(number), since, lasts }
 }
@@ -161,7 +162,13 @@ impl Outbox for FaultyStore {
             } else if owed {
                 recorded.overflow.push(ClientKey(1));
             }
-            recorded.receipts.push(Receipt { status, logout: None, owed: u32::from(owed), skipped: 0 });
+            recorded.receipts.push(Receipt {
+                status,
+                logout: None,
+                owed: u32::from(owed),
+                skipped: 0,
+                expanding: false,
+            });
             recorded.lags.push((event.issuer, Duration::from_millis(5)));
             if !seen {
                 known.push(event.clone());
@@ -169,6 +176,9 @@ impl Outbox for FaultyStore {
         }
         lock(&self.commits).push(events.len());
         Ok(recorded)
+    }
+    async fn expand(&self, _: &dyn Planner, _: Rate) -> Result<Option<Expanded>, StoreError> {
+        unscripted()
     }
     async fn due_lanes(&self) -> Result<Vec<DueLane>, StoreError> {
         unscripted()

@@ -219,7 +219,7 @@ async fn a_batch_with_one_mistake_records_nothing_and_names_its_index() {
         (with("pad", json!("x".repeat(70_000))), 413, "too_large"),
         (with("source", json!("https://nobody.example.com")), 422, "unknown_issuer"),
         (with("source", json!("https://other.example.com")), 422, "issuer_not_allowed"),
-        (with("data", json!({"all": true})), 422, "unsupported_scope"),
+        (with("data", json!({"all": true})), 422, "bulk_not_allowed"),
         (
             with("data", json!({"session_id": "s", "sessions": [{"client_id": "c", "sid": "x"}]})),
             422,

@@ -13,6 +13,8 @@ mod architecture;
 #[cfg(test)]
 mod broker_restart;
 #[cfg(test)]
+mod bulk;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod config;

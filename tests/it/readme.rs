@@ -108,7 +108,7 @@ fn every_event_shown_is_read() {
             other => panic!("{event}: {other:?}"),
         }
     }
-    assert_eq!(kinds, BTreeMap::from([("closed", 1), ("logout", 3), ("opened", 1)]));
+    assert_eq!(kinds, BTreeMap::from([("closed", 1), ("logout", 4), ("opened", 1)]));
 }
 
 #[test]

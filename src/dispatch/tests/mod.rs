@@ -75,6 +75,7 @@ fn leased(client: ClientKey, id: DeliveryId, lease: LeaseId, tries: u16, since: 
         owed_for: Duration::ZERO,
         accepted_at: OffsetDateTime::UNIX_EPOCH,
         streak: None,
+        bulk: false,
     };
     Leased { delivery, lease, since, lasts: 30 * SECOND }
 }

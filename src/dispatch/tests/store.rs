@@ -13,7 +13,8 @@ use crate::model::{
 };
 use crate::store::views::DeliveryFilter;
 use crate::store::{
-    Backlog, DueLane, Outbox, Planner, Recorded, Retention, Rooms, Settled, Settlement, StoreError, Want, Which,
+    Backlog, DueLane, Expanded, Outbox, Planner, Rate, Recorded, Retention, Rooms, Settled, Settlement, StoreError,
+    Want, Which,
 };
 
 /// The table.
@@ -172,6 +173,10 @@ impl FakeStore {
 impl Outbox for FakeStore {
     async fn record(&self, _: &[Event], _: &dyn Planner, _: &dyn Rooms, _: Duration) -> Result<Recorded, StoreError> {
         Err(StoreError::Internal(anyhow::anyhow!("see accept")))
+    }
+
+    async fn expand(&self, _: &dyn Planner, _: Rate) -> Result<Option<Expanded>, StoreError> {
+        Ok(None)
     }
 
     async fn due_lanes(&self) -> Result<Vec<DueLane>, StoreError> {

@@ -140,6 +140,8 @@ fn a_logout_has_exactly_one_scope() {
         (json!({"session_id": "s1", "subject": null, "all": false}), session),
         (json!({"subject": "u1"}), subject(None)),
         (json!({"subject": "u1", "client_id": "shop"}), subject(Some("shop"))),
+        (json!({"client_id": "shop"}), Scope::Bulk { client_id: Some("shop".into()) }),
+        (json!({"all": true}), Scope::Bulk { client_id: None }),
     ];
     for (data, expected) in table {
         assert_eq!(logout_as(&data).scope, expected, "{data}");
@@ -164,7 +166,7 @@ fn an_unknown_type_is_ignored_but_its_envelope_is_checked() {
 
 /// Every refusal: the body, its reason, and how its detail begins.
 fn refused() -> Vec<(Value, Reason, &'static str)> {
-    use Reason::{BulkNotAllowed, IssuerNotAllowed, Malformed, UnknownIssuer, UnsupportedScope};
+    use Reason::{BulkNotAllowed, IssuerNotAllowed, Malformed, UnknownIssuer};
     let o = opening;
     let logout = |data: Value| event("signoff.logout", &data);
     let many = vec![json!({"client_id": "a", "sid": "x"}); 1001];
@@ -215,8 +217,8 @@ fn refused() -> Vec<(Value, Reason, &'static str)> {
         (logout(json!({"session_id": "s", "subject": "u"})), Malformed, "$.data has more than one scope"),
         (logout(json!({"session_id": "s", "client_id": "c"})), Malformed, "$.data has more than one scope"),
         (logout(json!({"subject": "u", "all": true})), Malformed, "$.data has more than one scope"),
-        (logout(json!({"client_id": "c"})), UnsupportedScope, "$.data.client_id alone is not a supported scope"),
-        (logout(json!({"all": true})), UnsupportedScope, "$.data.all is not a supported scope"),
+        (logout(json!({"client_id": "c"})), BulkNotAllowed, "$.data.client_id alone is not allowed here"),
+        (logout(json!({"all": true})), BulkNotAllowed, "$.data.all alone is not allowed here"),
         (logout(json!({"all": "true"})), Malformed, "$.data.all must be true or false"),
         (logout(json!({"session_id": "s", "cause": "boredom"})), Malformed, "$.data.cause is not a known cause"),
         (logout(json!({"session_id": "s", "initiator": 3})), Malformed, "$.data.initiator must be a string"),

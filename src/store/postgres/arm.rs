@@ -136,6 +136,7 @@ fn statements(keep: &Retention) -> [(&'static str, Duration); 6] {
             "DELETE FROM logouts WHERE id IN
                (SELECT l.id FROM logouts l WHERE l.accepted_at < $1
                   AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.logout_id = l.id)
+                  AND NOT EXISTS (SELECT 1 FROM expansions e WHERE e.logout_id = l.id)
                 ORDER BY l.id LIMIT $2 FOR UPDATE SKIP LOCKED)",
             keep.logouts,
         ),

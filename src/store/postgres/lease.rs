@@ -59,7 +59,7 @@ async fn lease_due(pool: &PgPool, wants: &[&Want], hand_off: &HandOff) -> Result
             ORDER BY due_at LIMIT w.room FOR NO KEY UPDATE SKIP LOCKED) d)
          UPDATE deliveries d SET due_at = $4, lease = $5 FROM pick WHERE d.id = pick.id
          RETURNING d.id, d.logout_id, d.issuer, d.client, d.cause, d.tries, d.attempts, d.streak_outcome, d.streak_count,
-                   d.streak_since, d.whole_subject, d.sid, d.sub, d.accepted_at, d.armed_at",
+                   d.streak_since, d.whole_subject, d.bulk, d.sid, d.sub, d.accepted_at, d.armed_at",
     )
     .bind(wants.iter().map(|want| want.client.0).collect::<Vec<_>>())
     .bind(wants.iter().map(|want| want.room.cast_signed()).collect::<Vec<_>>())
@@ -85,7 +85,7 @@ async fn lease_early(pool: &PgPool, wants: &[&Want], hand_off: &HandOff) -> Resu
             ORDER BY due_at LIMIT w.room FOR NO KEY UPDATE SKIP LOCKED) d)
          UPDATE deliveries d SET due_at = $4, lease = $5 FROM pick WHERE d.id = pick.id
          RETURNING d.id, d.logout_id, d.issuer, d.client, d.cause, d.tries, d.attempts, d.streak_outcome, d.streak_count,
-                   d.streak_since, d.whole_subject, d.sid, d.sub, d.accepted_at, d.armed_at",
+                   d.streak_since, d.whole_subject, d.bulk, d.sid, d.sub, d.accepted_at, d.armed_at",
     )
     .bind(wants.iter().map(|want| want.client.0).collect::<Vec<_>>())
     .bind(wants.iter().map(|want| want.room.cast_signed()).collect::<Vec<_>>())

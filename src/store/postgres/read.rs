@@ -143,10 +143,12 @@ async fn count(pool: &PgPool, logouts: &[i64]) -> Result<Vec<CountRow>, StoreErr
     sqlx::query_as(
         "SELECT logout_id, state, count(*) AS n FROM deliveries
            WHERE logout_id = ANY($1) AND NOT (state = 3 AND why = $2) GROUP BY logout_id, state
-         UNION ALL SELECT logout_id, 1::smallint, count(*) FROM delivered WHERE logout_id = ANY($1) GROUP BY logout_id",
+         UNION ALL SELECT logout_id, 1::smallint, count(*) FROM delivered WHERE logout_id = ANY($1) GROUP BY logout_id
+         UNION ALL SELECT logout_id, $3, 1::bigint FROM expansions WHERE logout_id = ANY($1)",
     )
     .bind(logouts)
     .bind(page::covered())
+    .bind(rows::EXPANDING)
     .fetch_all(pool)
     .await
     .map_err(failed)

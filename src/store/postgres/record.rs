@@ -56,11 +56,11 @@ struct KeyRow {
 
 /// Session keys as parallel arrays.
 #[derive(Default)]
-struct Keys<'a> {
-    issuers: Vec<i32>,
-    session_ids: Vec<&'a str>,
-    clients: Vec<i32>,
-    sids: Vec<&'a str>,
+pub(super) struct Keys<'a> {
+    pub(super) issuers: Vec<i32>,
+    pub(super) session_ids: Vec<&'a str>,
+    pub(super) clients: Vec<i32>,
+    pub(super) sids: Vec<&'a str>,
 }
 
 impl<'a> FromIterator<&'a SessionKey> for Keys<'a> {
@@ -80,6 +80,7 @@ fn scope_of(request: &Scope) -> (i16, &str) {
     match request {
         Scope::Session { session_id } => (scope::SESSION, session_id),
         Scope::Subject { subject, .. } => (scope::SUBJECT, subject),
+        Scope::Bulk { .. } => (scope::BULK, ""),
     }
 }
 
@@ -271,6 +272,7 @@ impl RecordTx for Tx {
 
     async fn late(&mut self, late: &[LateRow<'_>]) -> Result<Vec<(SessionRow, Logout)>, StoreError> {
         let mut covered = self.late_pairs(late, scope::SUBJECT).await?;
+        covered.extend(self.late_pairs(late, scope::BULK).await?);
         let ended: Vec<_> = late.iter().filter(|row| row.ended).copied().collect();
         if !ended.is_empty() {
             covered.extend(self.late_pairs(&ended, scope::SESSION).await?);
@@ -392,13 +394,13 @@ impl RecordTx for Tx {
     async fn insert_deliveries(&mut self, new: &[NewDelivery], now: At) -> Result<Vec<DeliveryId>, StoreError> {
         let mut ids: Vec<i64> = sqlx::query_scalar(
             "INSERT INTO deliveries (logout_id, issuer, client, session_id, sid, sub, cause, accepted_at, due_at, lease,
-                                     state, why, whole_subject, created_at, armed_at, settled_at)
-             SELECT l, i, c, s, sid, sub, cause, acc, due, lease, st, why, whole, $14, $14,
+                                     state, why, whole_subject, bulk, created_at, armed_at, settled_at)
+             SELECT l, i, c, s, sid, sub, cause, acc, due, lease, st, why, whole, bulk, $14, $14,
                     CASE WHEN st <> 0 THEN $14 END
              FROM unnest($1::bigint[], $2::int[], $3::int[], $4::text[], $5::text[], $6::text[], $7::smallint[],
                          $8::timestamptz[], $9::timestamptz[], $10::bigint[], $11::smallint[], $12::smallint[],
-                         $13::bool[])
-                  WITH ORDINALITY AS t(l, i, c, s, sid, sub, cause, acc, due, lease, st, why, whole, n)
+                         $13::bool[], $15::bool[])
+                  WITH ORDINALITY AS t(l, i, c, s, sid, sub, cause, acc, due, lease, st, why, whole, bulk, n)
              ORDER BY n
              RETURNING id",
         )
@@ -410,18 +412,44 @@ impl RecordTx for Tx {
         .bind(new.iter().map(|row| row.session.sub.as_str()).collect::<Vec<_>>())
         .bind(new.iter().map(|row| code(&Cause::ALL, &row.cause)).collect::<Vec<_>>())
         .bind(new.iter().map(|row| row.accepted_at).collect::<Vec<_>>())
-        .bind(new.iter().map(|row| row.leased.map_or(now, |(_, until)| until)).collect::<Vec<_>>())
+        .bind(new.iter().map(|row| row.leased.map_or(row.due_at, |(_, until)| until)).collect::<Vec<_>>())
         .bind(new.iter().map(|row| row.leased.map(|(lease, _)| lease.0)).collect::<Vec<_>>())
         .bind(new.iter().map(|row| state_of(row.decision).0).collect::<Vec<_>>())
         .bind(new.iter().map(|row| state_of(row.decision).1).collect::<Vec<_>>())
         .bind(new.iter().map(|row| row.decision == Decision::Owe { whole_subject: true }).collect::<Vec<_>>())
         .bind(now)
+        .bind(new.iter().map(|row| row.bulk).collect::<Vec<_>>())
         .fetch_all(&mut *self.inner)
         .await
         .map_err(failed)?;
         // Keys rise in the order of insertion; RETURNING promises no order.
         ids.sort_unstable();
         Ok(ids.into_iter().map(DeliveryId).collect())
+    }
+
+    async fn crowded(&mut self, logouts: &[LogoutId], more_than: u32) -> Result<Vec<LogoutId>, StoreError> {
+        let ids: Vec<i64> = sqlx::query_scalar(
+            "SELECT l.id FROM logouts l WHERE l.id = ANY($1) AND $2 <
+               (SELECT count(*) FROM (SELECT 1 FROM sessions o
+                  WHERE o.issuer = l.issuer AND o.subject = l.key AND o.opened_at <= l.happened_at
+                    AND (l.client IS NULL OR l.client = o.client) LIMIT $2 + 1) AS covered)",
+        )
+        .bind(logouts.iter().map(|logout| logout.0).collect::<Vec<_>>())
+        .bind(i64::from(more_than))
+        .fetch_all(&mut *self.inner)
+        .await
+        .map_err(failed)?;
+        Ok(ids.into_iter().map(LogoutId).collect())
+    }
+
+    async fn expand_later(&mut self, logouts: &[LogoutId], now: At) -> Result<(), StoreError> {
+        sqlx::query("INSERT INTO expansions (logout_id, due_at) SELECT id, $2 FROM unnest($1::bigint[]) AS t(id)")
+            .bind(logouts.iter().map(|logout| logout.0).collect::<Vec<_>>())
+            .bind(now)
+            .execute(&mut *self.inner)
+            .await
+            .map(drop)
+            .map_err(failed)
     }
 
     async fn pause(&mut self, point: Point) {
@@ -443,7 +471,7 @@ impl Tx {
                   AS k(issuer, session_id, client, sid, absolute)
              JOIN sessions o USING (issuer, session_id, client, sid)
              JOIN logouts l ON l.issuer = o.issuer AND l.scope = $6
-                  AND l.key = CASE WHEN $6 = 0 THEN o.session_id ELSE o.subject END
+                  AND l.key = CASE $6 WHEN 0 THEN o.session_id WHEN 1 THEN o.subject ELSE '' END
              WHERE ((k.absolute AND $6 = 0) OR l.happened_at >= o.opened_at) AND (l.client IS NULL OR l.client = o.client)",
         )
         .bind(keys.issuers)

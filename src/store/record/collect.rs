@@ -1,5 +1,6 @@
 //! Which sessions does a logout cover? Step 5: read only after every lock is held.
 
+use super::expand::CHUNK;
 use super::{Covered, Ended, Fresh, LateRow, RecordTx, Run};
 use crate::model::{IssuerKey, LogoutId, Scope};
 use crate::store::StoreError;
@@ -17,18 +18,39 @@ impl Run<'_> {
     ) -> Result<Covered, StoreError> {
         let mut covered = Covered::new();
         self.collect_ended(tx, ended, &mut covered).await?;
-        let wide: Vec<_> = fresh
-            .iter()
-            .filter(|logout| matches!(logout.row.request.scope, Scope::Subject { .. }))
-            .map(|l| l.id)
-            .collect();
-        if !wide.is_empty() {
-            for (row, logout) in tx.sessions_covered(&wide).await? {
+        let of_subjects = self.put_off_what_is_too_much(tx, fresh).await?;
+        if !of_subjects.is_empty() {
+            for (row, logout) in tx.sessions_covered(&of_subjects).await? {
                 covered.entry(row.key()).or_insert_with(|| (row, Vec::new())).1.push(logout);
             }
         }
         self.collect_late(tx, batch, ended, &mut covered).await?;
         Ok(covered)
+    }
+
+    /// The logouts of subjects that one transaction can carry out.
+    async fn put_off_what_is_too_much<T: RecordTx>(
+        &mut self,
+        tx: &mut T,
+        fresh: &[Fresh<'_>],
+    ) -> Result<Vec<LogoutId>, StoreError> {
+        let of = |wanted: fn(&Scope) -> bool| {
+            fresh.iter().filter(|logout| wanted(&logout.row.request.scope)).map(|l| l.id).collect::<Vec<_>>()
+        };
+        let mut later = of(|scope| matches!(scope, Scope::Bulk { .. }));
+        let mut now = of(|scope| matches!(scope, Scope::Subject { .. }));
+        if !now.is_empty() {
+            let crowded = tx.crowded(&now, CHUNK).await?;
+            now.retain(|logout| !crowded.contains(logout));
+            later.extend(crowded);
+        }
+        if !later.is_empty() {
+            tx.expand_later(&later, self.now).await?;
+            for receipt in self.receipts.values_mut() {
+                receipt.expanding = receipt.logout.is_some_and(|logout| later.contains(&logout));
+            }
+        }
+        Ok(now)
     }
 
     async fn collect_ended<T: RecordTx>(

@@ -9,12 +9,15 @@
 //! 5. Only then are the sessions read. **Lock and read are two statements**: in one, the read
 //!    would see the snapshot taken before the lock was granted and miss what was committed
 //!    meanwhile. Merging them for speed loses logouts.
-//! 6. The planner decides; sessions go, deliveries come.
+//! 6. The planner decides; sessions go, deliveries come. What covers too much for that is walked
+//!    later ([`expand()`]): its row in `logouts` is the fence from now on.
 //!
 //! The result depends on what the events say, not on their order, batching or repetition.
 
 mod collect;
 mod decide;
+mod expand;
+mod pace;
 mod tx;
 mod write;
 
@@ -27,8 +30,11 @@ use super::probe::Point;
 use super::rows::{self, ProviderSessionRow, SessionRow};
 use super::{Decision, Planner, Recorded, Rooms, StoreError};
 use crate::model::{ClientKey, Event, EventKind, IssuerKey, LeaseId, Logout, LogoutId, Receipt, ReceiptStatus, Scope};
-pub(in crate::store) use tx::{EventLogout, LateRow, NewDelivery, RecordTx, Touch};
+pub(super) use expand::expand;
+pub(in crate::store) use tx::{EventLogout, ExpandTx, ExpansionRow, LateRow, NewDelivery, Next, RecordTx, Touch, Walk};
 pub(in crate::store) use write::give_back;
+
+use pace::Pace;
 
 /// What one `record` is given.
 pub(super) struct Input<'a> {
@@ -59,6 +65,7 @@ pub(super) async fn record<T: RecordTx>(tx: &mut T, input: &Input<'_>) -> Result
         fresh: HashSet::new(),
         first: BTreeMap::new(),
         receipts: HashMap::new(),
+        pace: None,
     };
 
     let fresh = run.dedup(tx, &mut batch, &build).await?;
@@ -75,7 +82,7 @@ pub(super) async fn record<T: RecordTx>(tx: &mut T, input: &Input<'_>) -> Result
 fn issuers(events: &[Event]) -> Vec<(IssuerKey, bool)> {
     let mut locks = BTreeMap::new();
     for event in events {
-        let wide = matches!(&event.kind, EventKind::Logout(request) if matches!(request.scope, Scope::Subject { .. }));
+        let wide = matches!(&event.kind, EventKind::Logout(request) if request.scope.is_wide());
         *locks.entry(event.issuer).or_insert(false) |= wide;
     }
     locks.into_iter().collect()
@@ -115,6 +122,8 @@ struct Run<'a> {
     /// Repeated logout → the first of its provider session.
     first: BTreeMap<LogoutId, LogoutId>,
     receipts: HashMap<(IssuerKey, String), Receipt>,
+    /// For expansions: what is owed comes little by little.
+    pace: Option<Pace>,
 }
 
 impl Run<'_> {
@@ -154,7 +163,7 @@ impl Run<'_> {
     }
 
     fn receipt(&mut self, row: &LogoutRow<'_>, status: ReceiptStatus, logout: Option<LogoutId>) {
-        self.receipts.insert((row.issuer, row.event_id.to_owned()), Receipt { status, logout, owed: 0, skipped: 0 });
+        self.receipts.insert((row.issuer, row.event_id.to_owned()), Receipt { status, logout, ..plain() });
     }
 
     /// Step 3. Openers and closers lock with nothing to end.
@@ -239,7 +248,7 @@ impl Run<'_> {
                     let key = (event.issuer, event.id.clone());
                     let mut receipt = self.receipts.get(&key).cloned().unwrap_or_else(plain);
                     if !first.insert(key) {
-                        receipt = Receipt { status: ReceiptStatus::Duplicate, owed: 0, skipped: 0, ..receipt };
+                        receipt = Receipt { status: ReceiptStatus::Duplicate, logout: receipt.logout, ..plain() };
                     }
                     receipt
                 }
@@ -258,7 +267,7 @@ impl Run<'_> {
 }
 
 fn plain() -> Receipt {
-    Receipt { status: ReceiptStatus::Recorded, logout: None, owed: 0, skipped: 0 }
+    Receipt { status: ReceiptStatus::Recorded, logout: None, owed: 0, skipped: 0, expanding: false }
 }
 
 fn logout(id: LogoutId, row: &LogoutRow<'_>, now: At) -> Logout {

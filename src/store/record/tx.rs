@@ -3,13 +3,14 @@
 use std::collections::HashSet;
 
 use async_trait::async_trait;
+use sqlx::FromRow;
 use time::OffsetDateTime;
 
 use crate::model::{Cause, DeliveryId, IssuerKey, LeaseId, Logout, LogoutId};
 use crate::store::at::At;
 use crate::store::batch::{ClosingRow, LogoutRow, OpeningRow, ProviderSessionKey, SessionKey};
 use crate::store::probe::Point;
-use crate::store::rows::{ProviderSessionRow, SessionRow};
+use crate::store::rows::{self, ProviderSessionRow, SessionRow};
 use crate::store::{Decision, StoreError};
 
 /// The statements of `record`, in the order they run. Every list is sorted by its unique key.
@@ -50,8 +51,58 @@ pub(in crate::store) trait RecordTx: Send {
     async fn hold_sessions(&mut self, keys: &[&SessionKey]) -> Result<(), StoreError>;
     /// Inserts deliveries; their keys in the order of the rows.
     async fn insert_deliveries(&mut self, rows: &[NewDelivery], now: At) -> Result<Vec<DeliveryId>, StoreError>;
+    /// Which of these wide logouts cover more sessions than this.
+    async fn crowded(&mut self, logouts: &[LogoutId], more_than: u32) -> Result<Vec<LogoutId>, StoreError>;
+    /// Has the sessions of these logouts walked in the background.
+    async fn expand_later(&mut self, logouts: &[LogoutId], now: At) -> Result<(), StoreError>;
     /// Where a test may hold the transaction still.
     async fn pause(&mut self, point: Point);
+}
+
+/// The statements of one step of an expansion.
+#[async_trait]
+pub(in crate::store) trait ExpandTx: RecordTx {
+    /// The store's clock.
+    async fn clock(&mut self) -> Result<OffsetDateTime, StoreError>;
+    /// Takes the expansion that is due for longest, and that nobody else is at.
+    async fn take_expansion(&mut self, now: At) -> Result<Option<ExpansionRow>, StoreError>;
+    /// The issuer's client after this one.
+    async fn next_client(&mut self, issuer: IssuerKey, after: i32) -> Result<Option<i32>, StoreError>;
+    /// The next sessions of a walk, by id, as they were before any lock.
+    async fn walk(&mut self, walk: &Walk<'_>, limit: u32) -> Result<Vec<(i64, SessionKey)>, StoreError>;
+    /// These sessions, those that are still there.
+    async fn sessions_of(&mut self, keys: &[&SessionKey]) -> Result<Vec<SessionRow>, StoreError>;
+    /// Notes how far a walk is; `None`: it is over.
+    async fn walked(&mut self, logout: LogoutId, next: Option<Next>) -> Result<(), StoreError>;
+}
+
+/// An expansion that is due: its logout, and how far it is.
+#[derive(Debug, FromRow)]
+pub(in crate::store) struct ExpansionRow {
+    #[sqlx(flatten)]
+    pub(in crate::store) logout: rows::LogoutRow,
+    pub(in crate::store) scope_client_key: Option<i32>,
+    pub(in crate::store) at_client: i32,
+    pub(in crate::store) after_id: i64,
+}
+
+/// Which sessions are walked.
+#[derive(Debug)]
+pub(in crate::store) struct Walk<'a> {
+    pub(in crate::store) issuer: IssuerKey,
+    /// Of this user; else of the client.
+    pub(in crate::store) subject: Option<&'a str>,
+    pub(in crate::store) client: Option<i32>,
+    pub(in crate::store) after_id: i64,
+    pub(in crate::store) opened_until: At,
+}
+
+/// Where a walk goes on, and when.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::store) struct Next {
+    pub(in crate::store) at_client: i32,
+    pub(in crate::store) after_id: i64,
+    pub(in crate::store) due_at: At,
 }
 
 /// (issuer, event id) and the logout it stands for.
@@ -86,4 +137,8 @@ pub(in crate::store) struct NewDelivery {
     pub(in crate::store) decision: Decision,
     /// Leased to this replica until then.
     pub(in crate::store) leased: Option<(LeaseId, At)>,
+    /// One of many: it gives way to others.
+    pub(in crate::store) bulk: bool,
+    /// When it is due, if it is not leased.
+    pub(in crate::store) due_at: At,
 }

@@ -70,14 +70,16 @@ impl Run<'_> {
         Ok((leased, overflow.into_iter().collect()))
     }
 
-    fn new_delivery(&self, planned: &Planned, overflow: &mut HashSet<ClientKey>) -> NewDelivery {
+    fn new_delivery(&mut self, planned: &Planned, overflow: &mut HashSet<ClientKey>) -> NewDelivery {
         let client = ClientKey(planned.row.client);
         let (lease, lasts) = self.input.lease;
         let owed = matches!(planned.decision, Decision::Owe { .. });
-        let leased = (owed && self.input.rooms.reserve(client)).then(|| (lease, At(self.now.0 + lasts)));
+        let bulk = self.pace.is_some();
+        let leased = (owed && !bulk && self.input.rooms.reserve(client)).then(|| (lease, At(self.now.0 + lasts)));
         if owed && leased.is_none() {
             overflow.insert(client);
         }
+        let due_at = self.pace.as_mut().filter(|_| owed).map_or(self.now, |pace| pace.next(client));
         let logout = self.logouts.get(&planned.decided_by);
         NewDelivery {
             session: planned.row.clone(),
@@ -86,6 +88,8 @@ impl Run<'_> {
             accepted_at: logout.map_or(self.now, |logout| At(logout.accepted_at)),
             decision: planned.decision,
             leased,
+            bulk,
+            due_at,
         }
     }
 
@@ -115,6 +119,7 @@ impl Run<'_> {
             owed_for: Duration::ZERO,
             accepted_at: row.accepted_at.0,
             streak: None,
+            bulk: row.bulk,
         };
         Some(Leased { delivery, lease, since: self.input.since, lasts: self.input.lease.1 })
     }

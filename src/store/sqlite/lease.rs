@@ -60,7 +60,7 @@ async fn lease_lane(tx: &mut SqliteConnection, want: &Want, hand_off: &HandOff) 
             "UPDATE deliveries SET due_at = $4, lease = $5 WHERE id IN
                (SELECT id FROM deliveries WHERE client = $1 AND state = 0 AND due_at <= $3 ORDER BY due_at LIMIT $2)
              RETURNING id, logout_id, issuer, client, cause, tries, attempts, streak_outcome, streak_count, streak_since,
-                       whole_subject, sid, sub, accepted_at, armed_at"
+                       whole_subject, bulk, sid, sub, accepted_at, armed_at"
         }
         // Probes and recovered lanes: also what is not due yet, never what is on a living lease.
         Which::Any | Which::DueOrTriedBefore(_) => {
@@ -68,7 +68,7 @@ async fn lease_lane(tx: &mut SqliteConnection, want: &Want, hand_off: &HandOff) 
                (SELECT id FROM deliveries WHERE client = $1 AND state = 0
                   AND (due_at <= $3 OR (lease IS NULL AND ($6 IS NULL OR tried_at <= $6))) ORDER BY due_at LIMIT $2)
              RETURNING id, logout_id, issuer, client, cause, tries, attempts, streak_outcome, streak_count, streak_since,
-                       whole_subject, sid, sub, accepted_at, armed_at"
+                       whole_subject, bulk, sid, sub, accepted_at, armed_at"
         }
     };
     let query = sqlx::query_as(pick)

@@ -2,6 +2,7 @@
 
 mod arm;
 mod clients;
+mod expand;
 mod lease;
 mod read;
 mod record;
@@ -23,8 +24,8 @@ use super::views::{
     LogoutView, Page, PageOf, SessionFilter, SessionView,
 };
 use super::{
-    Backlog, DueLane, Options, Outbox, Planner, Recorded, Registry, Retention, Rooms, Settled, Settlement, StoreError,
-    Want,
+    Backlog, DueLane, Expanded, Options, Outbox, Planner, Rate, Recorded, Registry, Retention, Rooms, Settled,
+    Settlement, StoreError, Want,
 };
 use crate::model::{ClientKey, Clock, DeliveryId, Event, IssuerKey, LeaseId, Leased, LogoutId, SkipReason};
 
@@ -120,6 +121,14 @@ impl Outbox for SqliteStore {
             return Err(failed(error));
         }
         Ok(recorded)
+    }
+
+    async fn expand(&self, planner: &dyn Planner, rate: Rate) -> Result<Option<Expanded>, StoreError> {
+        let tx = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        let mut tx = record::Tx { inner: tx, probe: self.probe.clone(), now: self.clock_now() };
+        let expanded = super::record::expand(&mut tx, planner, self.clock.instant(), rate).await?;
+        tx.inner.commit().await.map_err(failed)?;
+        Ok(expanded)
     }
 
     async fn due_lanes(&self) -> Result<Vec<DueLane>, StoreError> {

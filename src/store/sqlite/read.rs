@@ -144,10 +144,12 @@ async fn count(pool: &SqlitePool, logouts: &[i64]) -> Result<Vec<CountRow>, Stor
     sqlx::query_as(
         "SELECT logout_id, state, count(*) AS n FROM deliveries
            WHERE logout_id IN (SELECT value FROM json_each($1)) AND NOT (state = 3 AND why = $2) GROUP BY logout_id, state
-         UNION ALL SELECT logout_id, 1, count(*) FROM delivered WHERE logout_id IN (SELECT value FROM json_each($1)) GROUP BY logout_id",
+         UNION ALL SELECT logout_id, 1, count(*) FROM delivered WHERE logout_id IN (SELECT value FROM json_each($1)) GROUP BY logout_id
+         UNION ALL SELECT logout_id, $3, 1 FROM expansions WHERE logout_id IN (SELECT value FROM json_each($1))",
     )
     .bind(Json(logouts))
     .bind(page::covered())
+    .bind(rows::EXPANDING)
     .fetch_all(pool)
     .await
     .map_err(failed)

@@ -57,7 +57,7 @@ fn key(key: &SessionKey) -> Value {
     json!({"i": key.issuer, "s": key.session_id, "c": key.client, "sid": key.sid})
 }
 
-fn keys(of: &[&SessionKey]) -> Json<Vec<Value>> {
+pub(super) fn keys(of: &[&SessionKey]) -> Json<Vec<Value>> {
     Json(of.iter().map(|k| key(k)).collect())
 }
 
@@ -65,6 +65,7 @@ fn scope_of(request: &Scope) -> (i16, &str) {
     match request {
         Scope::Session { session_id } => (scope::SESSION, session_id),
         Scope::Subject { subject, .. } => (scope::SUBJECT, subject),
+        Scope::Bulk { .. } => (scope::BULK, ""),
     }
 }
 
@@ -232,6 +233,7 @@ impl RecordTx for Tx {
 
     async fn late(&mut self, late: &[LateRow<'_>]) -> Result<Vec<(SessionRow, Logout)>, StoreError> {
         let mut covered = self.late_pairs(late, scope::SUBJECT).await?;
+        covered.extend(self.late_pairs(late, scope::BULK).await?);
         let ended: Vec<_> = late.iter().filter(|row| row.ended).copied().collect();
         if !ended.is_empty() {
             covered.extend(self.late_pairs(&ended, scope::SESSION).await?);
@@ -334,13 +336,13 @@ impl RecordTx for Tx {
     }
 
     async fn insert_deliveries(&mut self, new: &[NewDelivery], now: At) -> Result<Vec<DeliveryId>, StoreError> {
-        let rows: Vec<_> = new.iter().map(|row| delivery(row, now)).collect();
+        let rows: Vec<_> = new.iter().map(delivery).collect();
         let mut ids: Vec<i64> = sqlx::query_scalar(
             "INSERT INTO deliveries (logout_id, issuer, client, session_id, sid, sub, cause, accepted_at, due_at, lease,
-                                     state, why, whole_subject, created_at, armed_at, settled_at)
+                                     state, why, whole_subject, bulk, created_at, armed_at, settled_at)
              SELECT value->>'l', value->>'i', value->>'c', value->>'s', value->>'sid', value->>'sub', value->>'cause',
                     value->>'accepted', value->>'due', value->>'lease', value->>'state', value->>'why', value->>'whole',
-                    $2, $2, CASE WHEN value->>'state' <> 0 THEN $2 END
+                    value->>'bulk', $2, $2, CASE WHEN value->>'state' <> 0 THEN $2 END
              FROM json_each($1) WHERE true ORDER BY key RETURNING id",
         )
         .bind(Json(rows))
@@ -351,6 +353,31 @@ impl RecordTx for Tx {
         // Keys rise in the order of insertion; RETURNING promises no order.
         ids.sort_unstable();
         Ok(ids.into_iter().map(DeliveryId).collect())
+    }
+
+    async fn crowded(&mut self, logouts: &[LogoutId], more_than: u32) -> Result<Vec<LogoutId>, StoreError> {
+        let ids: Vec<i64> = sqlx::query_scalar(
+            "SELECT l.id FROM logouts l WHERE l.id IN (SELECT value FROM json_each($1)) AND $2 <
+               (SELECT count(*) FROM (SELECT 1 FROM sessions o
+                  WHERE o.issuer = l.issuer AND o.subject = l.key AND o.opened_at <= l.happened_at
+                    AND (l.client IS NULL OR l.client = o.client) LIMIT $2 + 1))",
+        )
+        .bind(Json(logouts))
+        .bind(i64::from(more_than))
+        .fetch_all(&mut *self.inner)
+        .await
+        .map_err(failed)?;
+        Ok(ids.into_iter().map(LogoutId).collect())
+    }
+
+    async fn expand_later(&mut self, logouts: &[LogoutId], now: At) -> Result<(), StoreError> {
+        sqlx::query("INSERT INTO expansions (logout_id, due_at) SELECT value, $2 FROM json_each($1)")
+            .bind(Json(logouts))
+            .bind(now)
+            .execute(&mut *self.inner)
+            .await
+            .map(drop)
+            .map_err(failed)
     }
 
     async fn pause(&mut self, point: Point) {
@@ -374,7 +401,7 @@ impl Tx {
              JOIN sessions o ON o.issuer = k.value->>'i' AND o.session_id = k.value->>'s' AND o.client = k.value->>'c'
                   AND o.sid = k.value->>'sid'
              JOIN logouts l ON l.issuer = o.issuer AND l.scope = $2
-                  AND l.key = CASE WHEN $2 = 0 THEN o.session_id ELSE o.subject END
+                  AND l.key = CASE $2 WHEN 0 THEN o.session_id WHEN 1 THEN o.subject ELSE '' END
              WHERE ((k.value->>'absolute' AND $2 = 0) OR l.happened_at >= o.opened_at)
                AND (l.client IS NULL OR l.client = o.client)",
         )
@@ -386,13 +413,13 @@ impl Tx {
     }
 }
 
-fn delivery(row: &NewDelivery, now: At) -> Value {
+fn delivery(row: &NewDelivery) -> Value {
     let (state, why) = state_of(row.decision);
     let session = &row.session;
     json!({"l": row.logout, "i": session.issuer, "c": session.client, "s": session.session_id, "sid": session.sid,
            "sub": session.sub, "cause": code(&Cause::ALL, &row.cause), "accepted": row.accepted_at,
-           "due": row.leased.map_or(now, |(_, until)| until), "lease": row.leased.map(|(lease, _)| lease),
-           "state": state, "why": why, "whole": row.decision == Decision::Owe { whole_subject: true }})
+           "due": row.leased.map_or(row.due_at, |(_, until)| until), "lease": row.leased.map(|(lease, _)| lease),
+           "state": state, "why": why, "whole": row.decision == Decision::Owe { whole_subject: true }, "bulk": row.bulk})
 }
 
 fn state_of(decision: Decision) -> (i16, Option<i16>) {

@@ -26,7 +26,7 @@ impl World {
 }
 
 fn receipt(status: ReceiptStatus, logout: Option<i64>, owed: u32, skipped: u32) -> Receipt {
-    Receipt { status, logout: logout.map(LogoutId), owed, skipped }
+    Receipt { status, logout: logout.map(LogoutId), owed, skipped, expanding: false }
 }
 
 #[tokio::test]
@@ -60,7 +60,7 @@ async fn a_refusal_names_the_event_and_the_reason() {
         (unprocessable(Reason::UnknownIssuer), (422, "rejected-event", Some(0), "unknown_issuer")),
         (unprocessable(Reason::IssuerNotAllowed), (422, "rejected-event", Some(0), "issuer_not_allowed")),
         (unprocessable(Reason::BulkNotAllowed), (422, "rejected-event", Some(0), "bulk_not_allowed")),
-        (unprocessable(Reason::UnsupportedScope), (422, "rejected-event", Some(0), "unsupported_scope")),
+        (unprocessable(Reason::BulkNotAllowed), (422, "rejected-event", Some(0), "bulk_not_allowed")),
         (SubmitError::Refused, (422, "rejected-event", None, "refused")),
         (SubmitError::UnsupportedMediaType, (415, "unsupported-media-type", None, "unsupported_media_type")),
         (SubmitError::TooLarge { index: Some(1), detail: detail() }, (413, "too-large", Some(1), "too_large")),

@@ -12,8 +12,8 @@ use signoff::store::views::{
     LogoutView, Page, PageOf, SessionFilter, SessionView,
 };
 use signoff::store::{
-    Backlog, DueLane, Outbox, Planner, Recorded, Registry, Retention, Rooms, Settled, Settlement, Store, StoreError,
-    Want,
+    Backlog, DueLane, Expanded, Outbox, Planner, Rate, Recorded, Registry, Retention, Rooms, Settled, Settlement,
+    Store, StoreError, Want,
 };
 use time::OffsetDateTime;
 
@@ -58,6 +58,7 @@ macro_rules! through {
 
 through! { Outbox:
     record(events: &[Event], planner: &dyn Planner, rooms: &dyn Rooms, lease: Duration) -> Recorded;
+    expand(planner: &dyn Planner, rate: Rate) -> Option<Expanded>;
     due_lanes() -> Vec<DueLane>;
     lease(wants: &[Want], lasts: Duration) -> Vec<Leased>;
     settle(done: &[Settlement]) -> Settled;

@@ -93,6 +93,7 @@ fn delivery() -> Delivery {
         owed_for: Duration::ZERO,
         accepted_at: OffsetDateTime::UNIX_EPOCH,
         streak: None,
+        bulk: false,
     }
 }
 

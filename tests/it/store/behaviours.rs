@@ -457,7 +457,7 @@ pub(super) async fn counts_say_how_far_logouts_are(f: Fixture) {
     let unknown = signoff::model::LogoutId(empty.0 + 1000);
     let mut counts = f.store.logout_counts(&[unknown, empty, busy]).await.unwrap();
     counts.sort_by_key(|(id, _)| *id);
-    let expected = Counts { pending: 1, delivered: 1, abandoned: 0, skipped: 1 };
+    let expected = Counts { pending: 1, delivered: 1, abandoned: 0, skipped: 1, expanding: false };
     assert_eq!(counts, [(busy, expected), (empty, Counts::default())]);
     let detail = f.store.logout(busy).await.unwrap().unwrap();
     assert_eq!(detail.view.counts, expected, "the same as in the whole");

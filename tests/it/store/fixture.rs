@@ -1,6 +1,7 @@
 //! A store under test, and the smallest way to say what a provider said.
 
 use std::collections::{HashMap, HashSet};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,12 +14,14 @@ use signoff::store::postgres::PostgresStore;
 use signoff::store::probe::Probe;
 use signoff::store::sqlite::SqliteStore;
 use signoff::store::views::{DeliveryFilter, DeliveryView, Page, SessionFilter, SessionView};
-use signoff::store::{Decision, Options, Planner, Recorded, Rooms, Settlement, Store, StoreError};
+use signoff::store::{Decision, Options, Planner, Rate, Recorded, Rooms, Settlement, Store, StoreError};
 use time::OffsetDateTime;
 
 use crate::support::postgres::TestDatabase;
 
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
+/// As many deliveries a second as anybody likes.
+pub(crate) const AT_ONCE: Rate = Rate(NonZeroU32::MAX);
 /// 2026-01-01T00:00:00Z: events are dated in seconds after it.
 const EPOCH: i64 = 1_767_225_600;
 
@@ -73,6 +76,15 @@ impl Fixture {
 
     pub(crate) async fn record_one(&self, event: Event) -> Receipt {
         self.record(&[event]).await.receipts.remove(0)
+    }
+
+    /// Takes every step that is due of what covers too much for one transaction; how many.
+    pub(crate) async fn expand(&self) -> usize {
+        let mut steps = 0;
+        while self.store.expand(&self.rules, AT_ONCE).await.unwrap().is_some() {
+            steps += 1;
+        }
+        steps
     }
 
     pub(crate) async fn deliveries(&self) -> Vec<DeliveryView> {
@@ -142,6 +154,11 @@ async fn open(home: &Home, options: Options, probe: Option<Arc<dyn Probe>>) -> A
 
 pub(crate) fn session(session_id: &str) -> Scope {
     Scope::Session { session_id: session_id.into() }
+}
+
+/// All of a client, or all there are.
+pub(crate) fn all(client_id: Option<&str>) -> Scope {
+    Scope::Bulk { client_id: client_id.map(Into::into) }
 }
 
 pub(crate) fn subject(subject: &str) -> Scope {

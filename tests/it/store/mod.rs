@@ -1,6 +1,7 @@
 //! What must every store do? Each behaviour is one test on each backend.
 
 mod behaviours;
+mod bulk;
 pub(crate) mod fixture;
 mod order;
 mod race;

@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 use signoff::model::{Cause, DeliveryState, Event, EventKind, Scope, SkipReason};
 use signoff::store::views::{DeliveryFilter, Page, SessionFilter};
 
-use super::fixture::{Fixture, session, subject};
+use super::fixture::{AT_ONCE, Fixture, all, session, subject};
 use super::on_every_store;
 
 on_every_store! { super::super::order:
@@ -33,8 +33,10 @@ fn said(f: &Fixture, rng: &mut StdRng) -> Vec<Event> {
         }
     }
     for number in 0..rng.random_range(1..5) {
-        let scope = match rng.random_range(0..3) {
-            0 => subject(["ann", "bob"].choose(rng).unwrap()),
+        let scope = match rng.random_range(0..6) {
+            0 => all(None),
+            1 => all(CLIENTS.choose(rng).copied()),
+            2 => subject(["ann", "bob"].choose(rng).unwrap()),
             _ => session(&format!("s{}", rng.random_range(0..5))),
         };
         let cause = *[Cause::UserLogout, Cause::SessionExpired].choose(rng).unwrap();
@@ -57,6 +59,9 @@ fn expected(events: &[Event]) -> (BTreeSet<Name>, BTreeSet<Name>) {
             let covers = match &request.scope {
                 Scope::Session { session_id } => *session_id == opening.session_id,
                 Scope::Subject { subject, .. } => *subject == opening.subject && event.time <= logout.time,
+                Scope::Bulk { client_id } => {
+                    client_id.as_ref().is_none_or(|client| *client == opening.client_id) && event.time <= logout.time
+                }
             };
             covers && !(opening.client_id == CHOOSY && request.cause == Cause::SessionExpired)
         });
@@ -109,7 +114,11 @@ pub(super) async fn order_batching_and_repetition_do_not_matter(mut f: Fixture) 
         let batches = batches(&events, &mut rng);
         for batch in &batches {
             f.record(batch).await;
+            if rng.random_bool(0.3) {
+                f.store.expand(&f.rules, AT_ONCE).await.unwrap();
+            }
         }
+        f.expand().await;
         let (owed, left) = expected(&events);
         let (found_owed, found_left) = found(&f).await;
         assert_eq!(found_owed, owed.into_iter().collect::<Vec<_>>(), "seed {seed} round {round}: {batches:#?}");

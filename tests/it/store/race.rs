@@ -8,7 +8,7 @@ use signoff::model::{Event, Scope};
 use signoff::store::probe::{Point, Probe};
 use tokio::sync::Semaphore;
 
-use super::fixture::{Fixture, LEASE, session, subject};
+use super::fixture::{AT_ONCE, Fixture, LEASE, all, session, subject};
 use super::on_every_store;
 
 on_every_store! { super::super::race:
@@ -16,7 +16,10 @@ on_every_store! { super::super::race:
     a_session_logout_before_the_opening_began,
     a_subject_logout_after_the_opening_began,
     a_subject_logout_before_the_opening_began,
+    a_logout_of_all_after_the_opening_began,
+    a_logout_of_all_before_the_opening_began,
     session_logouts_and_openings_run_free,
+    walks_and_session_logouts_run_free,
     subject_logouts_and_openings_run_free,
 }
 
@@ -66,6 +69,7 @@ async fn forced(f: &Fixture, number: usize, point: Point, (first, second): (Even
     while let Some(done) = tasks.join_next().await {
         done.unwrap();
     }
+    f.expand().await;
     assert_eq!(f.deliveries().await.len(), number + 1, "a session slipped through at {point:?}");
     assert!(f.sessions().await.is_empty(), "a session was left at {point:?}");
 }
@@ -97,6 +101,40 @@ pub(super) async fn a_subject_logout_after_the_opening_began(f: Fixture) {
 
 pub(super) async fn a_subject_logout_before_the_opening_began(f: Fixture) {
     force(f, subject, false).await;
+}
+
+pub(super) async fn a_logout_of_all_after_the_opening_began(f: Fixture) {
+    force(f, |_| all(Some("mail")), true).await;
+}
+
+pub(super) async fn a_logout_of_all_before_the_opening_began(f: Fixture) {
+    force(f, |_| all(Some("mail")), false).await;
+}
+
+/// One replica walks all sessions while the other logs them out one by one: each is told once.
+pub(super) async fn walks_and_session_logouts_run_free(f: Fixture) {
+    const SESSIONS: usize = 12;
+    let other = f.replica(Duration::ZERO, None).await;
+    let lanes = super::fixture::Lanes::default();
+    for round in 0..ROUNDS / 10 {
+        let names: Vec<_> = (0..SESSIONS).map(|number| format!("r{round}-{number}")).collect();
+        let openings: Vec<_> = names.iter().map(|name| f.opened(name, name, "shop", name, 10)).collect();
+        f.record(&openings).await;
+        f.record(&[f.logout(&format!("all-{round}"), all(Some("shop")), 20)]).await;
+        let walk = async {
+            tokio::time::sleep(Duration::from_micros(rand::random_range(0..3000))).await;
+            while other.expand(&f.rules, AT_ONCE).await.unwrap().is_some() {}
+        };
+        let one_by_one = async {
+            for name in &names {
+                let logout = [f.logout(&format!("l-{name}"), session(name), 20)];
+                f.store.record(&logout, &f.rules, &lanes, LEASE).await.unwrap();
+            }
+        };
+        tokio::join!(walk, one_by_one);
+        assert_eq!(f.deliveries().await.len(), (round + 1) * SESSIONS);
+    }
+    assert!(f.sessions().await.is_empty(), "sessions were left");
 }
 
 const ROUNDS: usize = 500;
