@@ -20,11 +20,11 @@ pub(super) fn expand(parts: &Wiring, dispatcher: &Dispatcher) {
     parts.shutdown.spawn(async move {
         while !stop.is_cancelled() {
             match store.expand(&planner, rate).await {
-                Ok(Some(step)) => {
-                    if step.done {
-                        tracing::info!(logout = %step.logout, "a wide logout is expanded");
+                Ok(Some(taken)) => {
+                    if taken.done {
+                        tracing::info!(logout = %taken.logout, "a wide logout is expanded");
                     }
-                    dispatch.hand_off(Vec::new(), step.clients);
+                    dispatch.hand_off(Vec::new(), taken.clients);
                     continue;
                 }
                 Ok(None) => {}

@@ -67,8 +67,8 @@ pub(in crate::store) async fn expand<T: ExpandTx>(
     };
     let covered = run.read_again(tx, &keys, &job).await?;
     let sessions = covered.len();
-    let planned = run.plan(covered);
-    let (_, clients) = run.write_deliveries(tx, planned).await?;
+    let decided = run.plan(covered);
+    let (_, clients) = run.write_deliveries(tx, decided).await?;
     let due_at = run.pace.as_ref().map_or(now, Pace::end);
     let next =
         next(tx, &job, &seen, all_clients).await?.map(|(at_client, after_id)| Next { at_client, after_id, due_at });
