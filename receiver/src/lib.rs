@@ -89,6 +89,8 @@ mod manual_clock;
 mod reason;
 pub mod registry;
 pub mod replay;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 mod token;
 #[cfg(feature = "verifier")]
 mod verifier;
