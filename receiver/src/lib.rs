@@ -68,13 +68,17 @@
 //! - [`replay`]: has this token been carried out before?
 //! - feature `verifier` (default): [`LogoutTokenVerifier`], signature and keys; [`BackchannelLogout`],
 //!   the endpoint without a framework.
-//! - feature `actix`: [`BackchannelLogout::resource`], the endpoint in actix-web.
+//! - feature `receiver`: the endpoint as a tower service.
+//! - feature `actix`: [`BackchannelLogout::resource`], the endpoint in actix-web; `axum`: in axum. Both
+//!   take [`LogoutToken`] as an extractor.
 //!
 //! The cryptography is aws-lc-rs. No process-wide provider is installed.
 #![deny(missing_docs)]
 
 #[cfg(feature = "actix")]
 mod actix;
+#[cfg(feature = "axum")]
+mod axum;
 pub mod claims;
 mod clock;
 #[cfg(feature = "verifier")]
@@ -89,6 +93,8 @@ mod manual_clock;
 mod reason;
 pub mod registry;
 pub mod replay;
+#[cfg(feature = "receiver")]
+mod service;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 mod token;
@@ -108,6 +114,8 @@ pub use manual_clock::ManualClock;
 pub use reason::Reason;
 pub use registry::{Login, Logout, MemoryRegistry, Registration, SessionAge, SessionRegistry, Standing};
 pub use replay::{MemoryReplayGuard, ReplayGuard};
+#[cfg(feature = "receiver")]
+pub use service::LogoutService;
 pub use token::{LogoutTarget, LogoutToken};
 #[cfg(feature = "verifier")]
 pub use verifier::{BuildError, LogoutTokenVerifier, LogoutTokenVerifierBuilder};

@@ -1,15 +1,17 @@
-//! What does a relying party look like? An actix-web server on loopback with the endpoint in it.
+//! What does a relying party look like? A server on loopback with the endpoint in it, by actix-web or axum.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use actix_web::middleware::{DefaultHeaders, NormalizePath};
 use actix_web::{App, HttpServer, web};
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, State};
 use reqwest::{Method, Response};
 use serde_json::Value;
 use signoff_receiver::{
-    BackchannelLogout, Clock, Killed, Login, LogoutTokenVerifier, LogoutTokenVerifierBuilder, MemoryRegistry,
-    Registration, SessionRegistry as _, Standing, SystemClock,
+    BackchannelLogout, Clock, Killed, Login, LogoutToken, LogoutTokenVerifier, LogoutTokenVerifierBuilder,
+    MemoryRegistry, Registration, SessionRegistry as _, Standing, SystemClock,
 };
 
 use crate::idp::{Idp, spawn};
@@ -17,6 +19,32 @@ use crate::mint::{CLIENT, ISS, now, rsa};
 
 pub(crate) const PATH: &str = "/backchannel-logout";
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
+
+/// The framework that serves the endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Adapter {
+    Actix,
+    Axum,
+}
+
+/// Makes two tests of each function that takes an [`Adapter`].
+macro_rules! on_both_adapters {
+    ($($name:ident)*) => {
+        mod actix {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(crate::app::Adapter::Actix).await;
+            })*
+        }
+        mod axum {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(crate::app::Adapter::Axum).await;
+            })*
+        }
+    };
+}
+pub(crate) use on_both_adapters;
 
 /// A clock that runs with the machine's and can be set forward.
 #[derive(Debug, Clone, Default)]
@@ -51,11 +79,12 @@ pub(crate) struct TestApp {
 
 impl TestApp {
     /// The provider publishes [`rsa`] as `k1`.
-    pub(crate) async fn start() -> Self {
-        Self::start_with(|builder| builder, |endpoint| endpoint).await
+    pub(crate) async fn start_on(adapter: Adapter) -> Self {
+        Self::start_with(adapter, |builder| builder, |endpoint| endpoint).await
     }
 
     pub(crate) async fn start_with(
+        adapter: Adapter,
         policy: impl FnOnce(LogoutTokenVerifierBuilder) -> LogoutTokenVerifierBuilder,
         hooks: impl FnOnce(BackchannelLogout) -> BackchannelLogout,
     ) -> Self {
@@ -66,7 +95,10 @@ impl TestApp {
         let log = Arc::clone(&killed);
         let endpoint = BackchannelLogout::new(verifier, sessions.clone())
             .on_killed(move |one| log.lock().unwrap().push(one.clone()));
-        let address = serve(hooks(endpoint));
+        let address = match adapter {
+            Adapter::Actix => serve_actix(hooks(endpoint)),
+            Adapter::Axum => serve_axum(hooks(endpoint)),
+        };
         Self { idp, clock, sessions, killed, address, client: client() }
     }
 
@@ -81,7 +113,11 @@ impl TestApp {
     }
 
     pub(crate) async fn send(&self, method: Method, query: &str, content_type: Option<&str>, body: String) -> Reply {
-        let mut request = self.client.request(method, format!("http://{}{PATH}{query}", self.address)).body(body);
+        self.send_to(method, &format!("{PATH}{query}"), content_type, body).await
+    }
+
+    pub(crate) async fn send_to(&self, method: Method, path: &str, content_type: Option<&str>, body: String) -> Reply {
+        let mut request = self.client.request(method, format!("http://{}{path}", self.address)).body(body);
         if let Some(content_type) = content_type {
             request = request.header("content-type", content_type);
         }
@@ -139,7 +175,7 @@ pub(crate) fn session(local_id: &str, sub: &str, sid: Option<&str>) -> Registrat
 }
 
 /// An application with configuration and middleware of its own, none of which may matter.
-fn serve(endpoint: BackchannelLogout) -> String {
+fn serve_actix(endpoint: BackchannelLogout) -> String {
     let server = HttpServer::new(move || {
         App::new()
             .wrap(NormalizePath::trim())
@@ -148,6 +184,8 @@ fn serve(endpoint: BackchannelLogout) -> String {
             .app_data(web::PayloadConfig::new(16))
             .service(endpoint.resource(PATH))
             .configure(endpoint.configure("/second/backchannel-logout"))
+            .route("/extractor", web::post().to(extracted_by_actix))
+            .app_data(web::Data::new(endpoint.clone()))
             .default_service(web::to(|| async { "the application" }))
     });
     let server = server.workers(1).disable_signals().bind("127.0.0.1:0").unwrap();
@@ -155,6 +193,35 @@ fn serve(endpoint: BackchannelLogout) -> String {
     let running = server.run();
     spawn(async move { running.await.unwrap() });
     address
+}
+
+async fn extracted_by_actix(endpoint: web::Data<BackchannelLogout>, token: LogoutToken) -> String {
+    carry_out(&endpoint, token).await
+}
+
+fn serve_axum(endpoint: BackchannelLogout) -> String {
+    let router = Router::new()
+        .merge(endpoint.router(PATH))
+        .merge(endpoint.router("/second/backchannel-logout"))
+        .route("/extractor", axum::routing::post(extracted_by_axum))
+        .fallback(|| async { "the application" })
+        .layer(DefaultBodyLimit::max(16))
+        .with_state(endpoint);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    spawn(async move { axum::serve(tokio::net::TcpListener::from_std(listener).unwrap(), router).await.unwrap() });
+    address
+}
+
+async fn extracted_by_axum(State(endpoint): State<BackchannelLogout>, token: LogoutToken) -> String {
+    carry_out(&endpoint, token).await
+}
+
+/// What a handler does that wants the token itself.
+async fn carry_out(endpoint: &BackchannelLogout, token: LogoutToken) -> String {
+    let jti = token.jti.clone();
+    format!("{jti} ended {}", endpoint.carry_out(token).await.unwrap().sessions)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the test plays the sender")]
