@@ -118,4 +118,4 @@ pub use replay::{MemoryReplayGuard, ReplayGuard};
 pub use service::LogoutService;
 pub use token::{LogoutTarget, LogoutToken};
 #[cfg(feature = "verifier")]
-pub use verifier::{BuildError, LogoutTokenVerifier, LogoutTokenVerifierBuilder};
+pub use verifier::{BuildError, IdToken, IdTokenVerifier, LoginError, LogoutTokenVerifier, LogoutTokenVerifierBuilder};

@@ -27,6 +27,7 @@ pub(crate) struct JosePolicy {
 pub(crate) struct Unverified<'a> {
     pub(crate) algorithm: Algorithm,
     pub(crate) kid: Option<String>,
+    pub(crate) typ: Option<String>,
     pub(crate) payload: Map<String, Value>,
     /// What was signed: header and payload as they came.
     pub(crate) signed: &'a [u8],
@@ -46,7 +47,7 @@ impl<'a> Unverified<'a> {
         if !algorithm.can_have_signature_of(signature.len()) {
             return Err(Reason::SignatureInvalid);
         }
-        Ok(Self { algorithm, kid: header.kid, payload, signed: signed.as_bytes(), signature })
+        Ok(Self { algorithm, kid: header.kid, typ: header.typ, payload, signed: signed.as_bytes(), signature })
     }
 }
 

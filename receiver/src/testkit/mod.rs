@@ -60,7 +60,8 @@ pub const FIRST_KID: &str = "first";
 /// The secret with which the client is registered, for HMAC signatures; 32 bytes.
 pub const CLIENT_SECRET: &[u8] = b"the secret that both sides know.";
 
-/// A provider for tests: its issuer URL, its keys, its tokens. Clones are the same issuer.
+/// A provider for tests: its issuer URL, its keys, its tokens. Clones have the same keys; a new RSA key
+/// takes a good part of a second, so that many tests may like to [serve](Self::serve) clones of one issuer.
 #[derive(Clone)]
 pub struct TestIssuer {
     issuer: String,
@@ -75,10 +76,10 @@ pub struct TestIssuer {
 struct Keys {
     /// The last one signs; all are published.
     own: Vec<(String, Arc<SigningKey>)>,
-    /// The one that [`TestIssuer::rotate`] puts in place.
-    next: (String, Arc<SigningKey>),
+    /// The one that [`TestIssuer::rotate`] puts in place. Made when it is asked for, as RSA keys take time.
+    next: Option<(String, Arc<SigningKey>)>,
     es256: Arc<SigningKey>,
-    stranger: Arc<SigningKey>,
+    stranger: Option<Arc<SigningKey>>,
     /// What is published beside `own`.
     others: Vec<Value>,
 }
@@ -124,6 +125,7 @@ impl TestIssuer {
     pub async fn serve(mut self) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port on loopback");
         self.base = format!("http://{}", listener.local_addr().expect("its address"));
+        self.log = Log::default();
         if self.issuer.is_empty() {
             self.issuer.clone_from(&self.base);
         }
@@ -174,10 +176,9 @@ impl TestIssuer {
 
     /// A new key signs from now on, and is published beside the old ones.
     pub fn rotate(&self) {
+        let next = self.next_key();
         let mut keys = self.keys();
-        let name = format!("next-{}", keys.own.len());
-        let fresh = (name, Arc::new(SigningKey::generate(Algorithm::RS256)));
-        let next = std::mem::replace(&mut keys.next, fresh);
+        keys.next = None;
         keys.own.push(next);
     }
 
@@ -244,6 +245,18 @@ impl TestIssuer {
         Mint { header: json!({"alg": "RS256", "kid": kid, "typ": "JWT"}), claims, key }
     }
 
+    /// The key that signs after the next rotation.
+    fn next_key(&self) -> (String, Arc<SigningKey>) {
+        let mut keys = self.keys();
+        let name = format!("next-{}", keys.own.len());
+        keys.next.get_or_insert_with(|| (name, rs256())).clone()
+    }
+
+    /// The key of somebody else.
+    fn stranger(&self) -> Arc<SigningKey> {
+        Arc::clone(self.keys().stranger.get_or_insert_with(rs256))
+    }
+
     fn page(&self, path: &str) -> Option<String> {
         match path {
             "/jwks" => Some(self.jwks().to_string()),
@@ -263,10 +276,9 @@ impl TestIssuer {
 
 impl Keys {
     fn generate() -> Self {
-        let key = |algorithm| Arc::new(SigningKey::generate(algorithm));
-        let (first, es256, stranger) = (key(Algorithm::RS256), key(Algorithm::ES256), key(Algorithm::RS256));
+        let (first, es256) = (rs256(), Arc::new(SigningKey::generate(Algorithm::ES256)));
         let marked = |kid: &str, member: &str, value: &str| {
-            let mut jwk = stranger.jwk(kid);
+            let mut jwk = first.jwk(kid);
             jwk[member] = json!(value);
             jwk
         };
@@ -277,13 +289,7 @@ impl Keys {
             marked("for-encryption", "use", "enc"),
             weak,
         ];
-        Self {
-            own: vec![(FIRST_KID.into(), first)],
-            next: ("next-0".into(), key(Algorithm::RS256)),
-            es256,
-            stranger,
-            others,
-        }
+        Self { own: vec![(FIRST_KID.into(), first)], next: None, es256, stranger: None, others }
     }
 }
 
@@ -291,6 +297,10 @@ impl fmt::Debug for TestIssuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TestIssuer").field("issuer", &self.issuer).finish_non_exhaustive()
     }
+}
+
+fn rs256() -> Arc<SigningKey> {
+    Arc::new(SigningKey::generate(Algorithm::RS256))
 }
 
 fn b64(bytes: impl AsRef<[u8]>) -> String {

@@ -1,10 +1,12 @@
 //! Is this string a logout token of our issuer, for us, now?
 
 mod builder;
+mod id_token;
 
 use std::sync::Arc;
 
 pub use builder::{BuildError, LogoutTokenVerifierBuilder};
+pub use id_token::{IdToken, IdTokenVerifier, LoginError};
 
 use crate::claims::ClaimsPolicy;
 use crate::jose::{JosePolicy, Unverified};

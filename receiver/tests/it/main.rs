@@ -3,6 +3,7 @@
 
 mod after;
 mod app;
+mod catalogue;
 mod claims;
 mod http;
 mod idp;

@@ -10,11 +10,11 @@ fn good(issuer: &TestIssuer) -> Mint {
 
 pub(super) const CASES: &[Case] = &[
     Case::refused("K01", "another key under a known kid", SignatureInvalid, |i| {
-        let stranger = i.keys().stranger.clone();
+        let stranger = i.stranger();
         good(i).key(&stranger).sign()
     }),
     Case::refused("K02", "the key that comes next, until it is published", KeyUnknown, |i| {
-        let (kid, next) = i.keys().next.clone();
+        let (kid, next) = i.next_key();
         good(i).header("kid", kid).key(&next).sign()
     }),
     Case::refused("K03", "an unknown kid", KeyUnknown, |i| good(i).header("kid", "nobody").sign()),
