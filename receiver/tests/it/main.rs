@@ -12,3 +12,4 @@ mod mint;
 mod replay;
 mod sessions;
 mod stores;
+mod verifier;
