@@ -90,6 +90,10 @@ mod jose;
 mod keys;
 #[cfg(any(test, feature = "suite"))]
 mod manual_clock;
+#[cfg(feature = "verifier")]
+mod metadata;
+#[cfg(feature = "verifier")]
+mod outbound;
 mod reason;
 pub mod registry;
 pub mod replay;
@@ -108,9 +112,11 @@ pub use endpoint::{
 };
 pub use error::{LogoutError, StoreError, Unavailable};
 #[cfg(feature = "verifier")]
-pub use jose::{Algorithm, TypPolicy};
+pub use jose::{Algorithm, HmacAlgorithm, TypPolicy};
 #[cfg(any(test, feature = "suite"))]
 pub use manual_clock::ManualClock;
+#[cfg(feature = "verifier")]
+pub use metadata::{DiscoveryError, ProviderMetadata};
 pub use reason::Reason;
 pub use registry::{Login, Logout, MemoryRegistry, Registration, SessionAge, SessionRegistry, Standing};
 pub use replay::{MemoryReplayGuard, ReplayGuard};

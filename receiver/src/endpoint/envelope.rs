@@ -42,8 +42,8 @@ impl BackchannelLogout {
         body: impl Future<Output = Result<B, Reason>>,
     ) -> Answer {
         match envelope.token(body).await {
-            Ok(token) => Self::tell(self.logout(&token).await.map(drop)),
-            Err(reason) => Self::reject(reason),
+            Ok(token) => self.tell(&self.logout(&token).await),
+            Err(reason) => self.reject(reason),
         }
     }
 
@@ -57,6 +57,6 @@ impl BackchannelLogout {
             Ok(token) => self.verifier.verify(&token).await,
             Err(reason) => Err(reason.into()),
         };
-        opened.inspect_err(super::log)
+        opened.inspect_err(|error| drop(self.tell(&Err(error.clone()))))
     }
 }

@@ -34,7 +34,7 @@ pub const BODY_LIMIT: usize = 64 * 1024;
 /// How many sessions of one logout are killed at the same time.
 const KILLS_AT_ONCE: usize = 16;
 
-/// The back-channel logout endpoint of one client at one issuer. Clones are the same endpoint.
+/// The back-channel logout endpoint. Clones are the same endpoint.
 #[derive(Clone)]
 pub struct BackchannelLogout {
     verifier: LogoutTokenVerifier,
@@ -70,8 +70,8 @@ impl BackchannelLogout {
     /// [`BODY_LIMIT`].
     pub async fn respond(&self, content_type: Option<&str>, body: &[u8]) -> Answer {
         match form::logout_token(content_type, body) {
-            Ok(token) => Self::tell(self.logout(&token).await.map(drop)),
-            Err(reason) => Self::reject(reason),
+            Ok(token) => self.tell(&self.logout(&token).await),
+            Err(reason) => self.reject(reason),
         }
     }
 
@@ -108,16 +108,19 @@ impl BackchannelLogout {
 
     /// The answer to a request whose body could not be read, or is too large.
     #[must_use]
-    pub fn reject(reason: Reason) -> Answer {
-        Self::tell(Err(reason.into()))
+    pub fn reject(&self, reason: Reason) -> Answer {
+        self.tell(&Err(reason.into()))
     }
 
-    fn tell(outcome: Result<(), LogoutError>) -> Answer {
+    fn tell(&self, outcome: &Result<LoggedOut, LogoutError>) -> Answer {
+        if let Some(hook) = &self.hooks.on_outcome {
+            hook(outcome);
+        }
         match outcome {
-            Ok(()) => Answer::done(),
+            Ok(_) => Answer::done(),
             Err(error) => {
-                log(&error);
-                Answer::error(&error)
+                log(error);
+                Answer::error(error)
             }
         }
     }

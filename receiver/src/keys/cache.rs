@@ -65,6 +65,11 @@ impl KeyCache {
         Self { source, times, algorithms, clock, state: Mutex::default(), flight: Arc::default() }
     }
 
+    /// Those it reads keys for.
+    pub(crate) fn algorithms(&self) -> &[Algorithm] {
+        &self.algorithms
+    }
+
     /// The keys to judge a token by.
     pub(crate) async fn current(self: &Arc<Self>) -> Result<Seen, Unavailable> {
         let (set, readings, renew) = {

@@ -41,7 +41,8 @@ pub enum LoginError {
 pub struct IdTokenVerifier(LogoutTokenVerifier);
 
 impl LogoutTokenVerifier {
-    /// A verifier for the ID tokens of the same issuer and client.
+    /// A verifier for the ID tokens of the same issuer and client. With [several](Self::any_of) of them it
+    /// is for the first: a login knows which provider it went to, and must not take another's word.
     #[must_use]
     pub fn id_tokens(&self) -> IdTokenVerifier {
         IdTokenVerifier(self.clone())
@@ -54,21 +55,21 @@ impl IdTokenVerifier {
     ///
     /// `at_hash` is not looked at: token and ID token came in one answer from the provider itself.
     pub async fn verify(&self, token: &str, nonce: &str) -> Result<IdToken, LoginError> {
-        let rules = &self.0.rules;
-        let jose = JosePolicy { typ: TypPolicy::Lenient, ..rules.jose.clone() };
-        let unverified = Unverified::parse(token, &jose)?;
+        let trusted = self.0.trusted.first().ok_or(Reason::IssuerMismatch)?;
+        let unverified = Unverified::parse(token)?;
         not_a_logout_token(&unverified)?;
-        let login = rules.claims.check_login(&unverified.payload, rules.clock.unix_seconds())?;
+        unverified.judge(&JosePolicy { typ: TypPolicy::Lenient, ..trusted.jose.clone() })?;
+        let login = trusted.claims.check_login(&unverified.payload, trusted.clock.unix_seconds())?;
         if unverified.payload.get("nonce").and_then(Value::as_str) != Some(nonce) {
             return Err(LoginError::Nonce);
         }
-        self.0.check_signature(&unverified).await?;
+        trusted.check_signature(&unverified).await?;
         Ok(IdToken { login, claims: unverified.payload })
     }
 }
 
 fn not_a_logout_token(token: &Unverified<'_>) -> Result<(), LoginError> {
-    let typ = token.typ.as_deref().unwrap_or_default().to_ascii_lowercase();
+    let typ = token.typ().unwrap_or_default().to_ascii_lowercase();
     let event = token.payload.get("events").is_some_and(|events| events.get(LOGOUT_EVENT).is_some());
     if event || typ.ends_with("logout+jwt") { Err(LoginError::LogoutToken) } else { Ok(()) }
 }

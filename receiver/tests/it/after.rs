@@ -3,9 +3,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use signoff_receiver::{BackchannelLogout, Ended, Login, RefreshToken, Registration, SessionRegistry as _, Standing};
+use signoff_receiver::{
+    BackchannelLogout, Ended, LoggedOut, Login, LogoutError, RefreshToken, Registration, SessionRegistry as _, Standing,
+};
 
 use crate::app::{Adapter, TestApp, on_both_adapters, session};
+use crate::idp::Mode;
 use crate::mint::{Mint, good_token, rsa};
 
 async fn o01_o02_refresh_tokens_go_to_be_revoked_unless_they_are_for_offline_access(adapter: Adapter) {
@@ -93,6 +96,32 @@ async fn e14_a_login_overtaken_by_its_logout_does_not_start(adapter: Adapter) {
     app.signed_in("l1", "alice", Some("s2")).await;
 }
 
+async fn o10_each_outcome_is_told_apart(adapter: Adapter) {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let list = Arc::clone(&told);
+    let label = |outcome: &Result<LoggedOut, LogoutError>| match outcome {
+        Ok(LoggedOut { replayed: true, .. }) => "replayed",
+        Ok(LoggedOut { sessions: 0, .. }) => "already out",
+        Ok(_) => "ended",
+        Err(LogoutError::Rejected(reason)) => reason.code(),
+        Err(LogoutError::Unavailable(cause)) => cause.code(),
+    };
+    let hooks = |endpoint: BackchannelLogout| endpoint.on_outcome(move |one| list.lock().unwrap().push(label(one)));
+    let app = TestApp::start_with(adapter, |builder| builder, hooks).await;
+    app.idp.set(Mode::Raw("500 Oops", String::new()));
+    app.post(&good_token()).await;
+    app.idp.set(Mode::Keys(vec![rsa().jwk("k1")]));
+    app.clock.advance(Duration::from_secs(1));
+    app.signed_in("l1", "alice", Some("s1")).await;
+    for jti in ["jti-1", "jti-1", "jti-2"] {
+        app.post(&Mint::good().claim("jti", jti).sign(rsa())).await;
+    }
+    app.post(&Mint::good().claim("aud", "forum").sign(rsa())).await;
+    app.post("").await;
+    let expected = ["keys_unavailable", "ended", "replayed", "already out", "aud_mismatch", "logout_token_missing"];
+    assert_eq!(*told.lock().unwrap(), expected);
+}
+
 async fn e23_ten_thousand_sessions_of_one_user_end_and_are_told_in_parts(adapter: Adapter) {
     let app = TestApp::start_on(adapter).await;
     for n in 0..10_000 {
@@ -112,4 +141,5 @@ on_both_adapters! {
     e21_a_cookie_of_the_last_seconds_dies_where_the_provider_dates_its_tokens_back
     e14_a_login_overtaken_by_its_logout_does_not_start
     e23_ten_thousand_sessions_of_one_user_end_and_are_told_in_parts
+    o10_each_outcome_is_told_apart
 }

@@ -17,6 +17,8 @@ pub(crate) enum Mode {
     Slow(Duration, Vec<Value>),
     /// This status and body.
     Raw(&'static str, String),
+    /// A discovery document for this issuer and these keys, each at its path.
+    Provider(String, Vec<Value>),
     /// Takes the request and never answers.
     Hang,
 }
@@ -38,6 +40,11 @@ impl Idp {
         };
         spawn(serve(listener, Arc::clone(&idp.fetches), Arc::clone(&idp.mode)));
         idp
+    }
+
+    /// The issuer whose discovery document it has.
+    pub(crate) fn issuer(&self) -> String {
+        self.jwks_uri.replace("/jwks", "/tenant")
     }
 
     /// How many requests came, to any path.
@@ -64,7 +71,8 @@ async fn serve(listener: TcpListener, fetches: Arc<AtomicUsize>, mode: Arc<Mutex
 
 async fn answer(mut stream: TcpStream, fetches: &AtomicUsize, mode: Mode) -> std::io::Result<()> {
     let mut request = [0; 4096];
-    let _read = stream.read(&mut request).await?;
+    let read = stream.read(&mut request).await?;
+    let asked = String::from_utf8_lossy(&request[..read]).into_owned();
     fetches.fetch_add(1, Ordering::SeqCst);
     let (status, body) = match mode {
         Mode::Keys(keys) => ("200 OK", json!({"keys": keys}).to_string()),
@@ -73,6 +81,14 @@ async fn answer(mut stream: TcpStream, fetches: &AtomicUsize, mode: Mode) -> std
             ("200 OK", json!({"keys": keys}).to_string())
         }
         Mode::Raw(status, body) => (status, body),
+        Mode::Provider(issuer, keys) => match asked.split(' ').nth(1) {
+            Some("/jwks") => ("200 OK", json!({"keys": keys}).to_string()),
+            Some("/tenant/.well-known/openid-configuration") => {
+                let jwks_uri = format!("http://{}/jwks", stream.local_addr()?);
+                ("200 OK", json!({"issuer": issuer, "jwks_uri": jwks_uri}).to_string())
+            }
+            _ => ("404 Not Found", String::new()),
+        },
         Mode::Hang => std::future::pending().await,
     };
     let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());

@@ -13,3 +13,4 @@ mod mint;
 mod replay;
 mod sessions;
 mod stores;
+mod verifier;
