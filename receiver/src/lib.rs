@@ -89,6 +89,8 @@ mod manual_clock;
 mod reason;
 pub mod registry;
 pub mod replay;
+#[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
+mod shared;
 mod token;
 #[cfg(feature = "verifier")]
 mod verifier;
@@ -104,7 +106,19 @@ pub use jose::{Algorithm, TypPolicy};
 #[cfg(any(test, feature = "suite"))]
 pub use manual_clock::ManualClock;
 pub use reason::Reason;
+#[cfg(feature = "postgres")]
+pub use registry::PostgresRegistry;
+#[cfg(feature = "redis")]
+pub use registry::RedisRegistry;
+#[cfg(feature = "sqlite")]
+pub use registry::SqliteRegistry;
 pub use registry::{Login, Logout, MemoryRegistry, Registration, SessionAge, SessionRegistry, Standing};
+#[cfg(feature = "postgres")]
+pub use replay::PostgresReplayGuard;
+#[cfg(feature = "redis")]
+pub use replay::RedisReplayGuard;
+#[cfg(feature = "sqlite")]
+pub use replay::SqliteReplayGuard;
 pub use replay::{MemoryReplayGuard, ReplayGuard};
 pub use token::{LogoutTarget, LogoutToken};
 #[cfg(feature = "verifier")]

@@ -10,5 +10,6 @@ mod jose;
 mod keys;
 mod mint;
 mod replay;
+mod servers;
 mod sessions;
 mod stores;
