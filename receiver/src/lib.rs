@@ -99,6 +99,8 @@ pub mod registry;
 pub mod replay;
 #[cfg(feature = "receiver")]
 mod service;
+#[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
+mod shared;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 mod token;
@@ -118,7 +120,19 @@ pub use manual_clock::ManualClock;
 #[cfg(feature = "verifier")]
 pub use metadata::{DiscoveryError, ProviderMetadata};
 pub use reason::Reason;
+#[cfg(feature = "postgres")]
+pub use registry::PostgresRegistry;
+#[cfg(feature = "redis")]
+pub use registry::RedisRegistry;
+#[cfg(feature = "sqlite")]
+pub use registry::SqliteRegistry;
 pub use registry::{Login, Logout, MemoryRegistry, Registration, SessionAge, SessionRegistry, Standing};
+#[cfg(feature = "postgres")]
+pub use replay::PostgresReplayGuard;
+#[cfg(feature = "redis")]
+pub use replay::RedisReplayGuard;
+#[cfg(feature = "sqlite")]
+pub use replay::SqliteReplayGuard;
 pub use replay::{MemoryReplayGuard, ReplayGuard};
 #[cfg(feature = "receiver")]
 pub use service::LogoutService;

@@ -11,6 +11,7 @@ mod jose;
 mod keys;
 mod mint;
 mod replay;
+mod servers;
 mod sessions;
 mod stores;
 mod verifier;
