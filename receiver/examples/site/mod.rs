@@ -12,7 +12,7 @@ use signoff_receiver::{BackchannelLogout, Clock as _, Login, LogoutTokenVerifier
 
 use self::login::Provider;
 use self::options::Options;
-use self::sessions::Sessions;
+use self::sessions::{Opened, Sessions};
 
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 
@@ -35,7 +35,7 @@ impl Site {
         };
         let verifier = if options.allow_plain_http { builder.allow_plain_http() } else { builder }.build()?;
         let provider = Provider::new(&options, verifier.id_tokens())?;
-        let (sessions, registry, replay) = sessions::open(&options.store).await?;
+        let Opened { sessions, registry, replay } = sessions::open(&options.store).await?;
         let logout = BackchannelLogout::new(verifier, Arc::clone(&registry)).replay_guard(replay);
         Ok(Self { options, provider, sessions, registry, logout })
     }

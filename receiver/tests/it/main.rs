@@ -5,6 +5,7 @@ mod after;
 mod app;
 mod catalogue;
 mod claims;
+mod examples;
 mod http;
 mod idp;
 mod jose;

@@ -1,10 +1,12 @@
 //! Where are the servers that a test needs, and what is its own there?
 
 use std::io::Write as _;
+use std::time::Duration;
 
 use redis::aio::ConnectionManager;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool};
+use tokio::time::Instant;
 
 /// A variable of the test's environment; `None` where it is unset or empty.
 #[expect(clippy::disallowed_methods, reason = "the tests are configured by their environment")]
@@ -13,18 +15,36 @@ fn setting(name: &str) -> Option<String> {
 }
 
 /// A variable without which the test is skipped, loudly, or fails where skipping is forbidden.
-fn required(name: &str) -> Option<String> {
+pub(crate) fn required(name: &str) -> Option<String> {
     let value = setting(name);
     if value.is_none() {
-        assert!(
-            setting("SIGNOFF_TEST_REQUIRE").is_none(),
-            "{name} is not set, and SIGNOFF_TEST_REQUIRE forbids to skip"
-        );
-        let test = std::thread::current().name().unwrap_or("a test").to_owned();
-        // Not eprintln!: the output of a test that passes is swallowed.
-        let _ = writeln!(std::io::stderr(), "{test}: skipped: {name} is not set");
+        say_or_fail(&format!("{name} is not set"));
     }
     value
+}
+
+/// Why a test is skipped; it fails where skipping is forbidden.
+pub(crate) fn say_or_fail(why: &str) {
+    assert!(setting("SIGNOFF_TEST_REQUIRE").is_none(), "{why}, and SIGNOFF_TEST_REQUIRE forbids to skip");
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    // Not eprintln!: the output of a test that passes is swallowed.
+    let _ = writeln!(std::io::stderr(), "{test}: skipped: {why}");
+}
+
+/// Asks until the answer is `Some`, and fails after ten seconds.
+pub(crate) async fn eventually<T>(what: &str, ask: impl AsyncFnMut() -> Option<T>) -> T {
+    eventually_within(what, Duration::from_secs(10), ask).await
+}
+
+pub(crate) async fn eventually_within<T>(what: &str, time: Duration, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + time;
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "not within {time:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 fn unique() -> String {
@@ -43,6 +63,12 @@ impl Schema {
         let name = unique();
         execute(&server, format!("CREATE SCHEMA {name}")).await.unwrap();
         Some(Self { server, name })
+    }
+
+    /// For another process.
+    pub(crate) fn url(&self) -> String {
+        let mark = if self.server.contains('?') { '&' } else { '?' };
+        format!("{}{mark}options=-c%20search_path%3D{}", self.server, self.name)
     }
 
     /// Another pool each time, as another replica has it.
