@@ -75,6 +75,8 @@
 
 #[cfg(feature = "actix")]
 mod actix;
+#[cfg(feature = "actix-session")]
+pub mod actix_session;
 pub mod claims;
 mod clock;
 #[cfg(feature = "verifier")]
@@ -89,9 +91,13 @@ mod manual_clock;
 mod reason;
 pub mod registry;
 pub mod replay;
+#[cfg(any(feature = "actix-session", feature = "tower-sessions"))]
+mod session;
 #[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod shared;
 mod token;
+#[cfg(feature = "tower-sessions")]
+pub mod tower_sessions;
 #[cfg(feature = "verifier")]
 mod verifier;
 
