@@ -60,7 +60,14 @@ impl Unavailable {
 }
 
 /// The whole chain of causes in one line, for the log.
-#[cfg(any(feature = "verifier", feature = "suite", feature = "postgres", feature = "sqlite"))]
+#[cfg(any(
+    feature = "verifier",
+    feature = "suite",
+    feature = "postgres",
+    feature = "sqlite",
+    feature = "actix-session",
+    feature = "tower-sessions"
+))]
 pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
     std::iter::successors(Some(error), |error| (*error).source())
         .map(ToString::to_string)

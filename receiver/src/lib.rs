@@ -79,6 +79,8 @@
 mod actix;
 #[cfg(feature = "axum")]
 mod axum;
+#[cfg(feature = "actix-session")]
+pub mod actix_session;
 pub mod claims;
 mod clock;
 #[cfg(feature = "verifier")]
@@ -99,11 +101,15 @@ pub mod registry;
 pub mod replay;
 #[cfg(feature = "receiver")]
 mod service;
+#[cfg(any(feature = "actix-session", feature = "tower-sessions"))]
+mod session;
 #[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod shared;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 mod token;
+#[cfg(feature = "tower-sessions")]
+pub mod tower_sessions;
 #[cfg(feature = "verifier")]
 mod verifier;
 
