@@ -4,12 +4,14 @@
 mod after;
 mod app;
 mod claims;
+mod events;
 mod http;
 mod idp;
 mod jose;
 mod keys;
 mod mint;
 mod replay;
+mod revocation;
 mod sessions;
 mod stores;
 mod verifier;
