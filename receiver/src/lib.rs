@@ -86,6 +86,8 @@ mod clock;
 #[cfg(feature = "verifier")]
 mod endpoint;
 mod error;
+#[cfg(feature = "events")]
+mod events;
 #[cfg(feature = "verifier")]
 mod jose;
 #[cfg(feature = "verifier")]
@@ -99,6 +101,10 @@ mod outbound;
 mod reason;
 pub mod registry;
 pub mod replay;
+#[cfg(feature = "revocation")]
+mod revocation;
+#[cfg(feature = "rp-logout")]
+mod rp_logout;
 #[cfg(feature = "receiver")]
 mod service;
 #[cfg(any(feature = "actix-session", feature = "tower-sessions"))]
@@ -119,6 +125,8 @@ pub use endpoint::{
     Answer, BODY_LIMIT, BackchannelLogout, Ended, Killed, LoggedOut, RefreshToken, ReplayOutage, Revocation,
 };
 pub use error::{LogoutError, StoreError, Unavailable};
+#[cfg(feature = "events")]
+pub use events::{EventStream, SessionEvents, TAB_SCRIPT, TAB_SCRIPT_HASH, Watched};
 #[cfg(feature = "verifier")]
 pub use jose::{Algorithm, HmacAlgorithm, TypPolicy};
 #[cfg(any(test, feature = "suite"))]
@@ -140,6 +148,10 @@ pub use replay::RedisReplayGuard;
 #[cfg(feature = "sqlite")]
 pub use replay::SqliteReplayGuard;
 pub use replay::{MemoryReplayGuard, ReplayGuard};
+#[cfg(feature = "revocation")]
+pub use revocation::{ClientAuth, RevocationOutcome, RevokerError, TokenRevoker, TokenRevokerBuilder};
+#[cfg(feature = "rp-logout")]
+pub use rp_logout::{Departure, EndSession, EndSessionRequest, NotAnEndpoint, is_returned};
 #[cfg(feature = "receiver")]
 pub use service::LogoutService;
 pub use token::{LogoutTarget, LogoutToken};

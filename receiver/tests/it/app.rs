@@ -11,7 +11,7 @@ use reqwest::{Method, Response};
 use serde_json::Value;
 use signoff_receiver::{
     BackchannelLogout, Clock, Killed, Login, LogoutToken, LogoutTokenVerifier, LogoutTokenVerifierBuilder,
-    MemoryRegistry, Registration, SessionRegistry as _, Standing, SystemClock,
+    MemoryRegistry, Registration, SessionEvents, SessionRegistry, Standing, SystemClock, Watched,
 };
 
 use crate::idp::{Idp, spawn};
@@ -45,6 +45,9 @@ macro_rules! on_both_adapters {
     };
 }
 pub(crate) use on_both_adapters;
+
+/// How often an open stream of events looks, and speaks.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A clock that runs with the machine's and can be set forward.
 #[derive(Debug, Clone, Default)]
@@ -111,6 +114,10 @@ impl TestApp {
 
     pub(crate) async fn send(&self, method: Method, query: &str, content_type: Option<&str>, body: String) -> Reply {
         self.send_to(method, &format!("{PATH}{query}"), content_type, body).await
+    }
+
+    pub(crate) fn get(&self, path: &str) -> reqwest::RequestBuilder {
+        self.client.get(format!("http://{}{path}", self.address))
     }
 
     pub(crate) async fn send_to(&self, method: Method, path: &str, content_type: Option<&str>, body: String) -> Reply {
@@ -191,6 +198,7 @@ pub(crate) fn serve(adapter: Adapter, endpoint: BackchannelLogout) -> String {
 
 /// An application with configuration and middleware of its own, none of which may matter.
 fn serve_actix(endpoint: BackchannelLogout) -> String {
+    let events = endpoint.events().look_every(LOOK).heartbeat_every(LOOK);
     let server = HttpServer::new(move || {
         App::new()
             .wrap(NormalizePath::trim())
@@ -201,6 +209,14 @@ fn serve_actix(endpoint: BackchannelLogout) -> String {
             .configure(endpoint.configure("/second/backchannel-logout"))
             .route("/extractor", web::get().to(|| async { "the login" }))
             .route("/extractor", web::post().to(extracted_by_actix))
+            .service({
+                let registry = Arc::clone(endpoint.registry());
+                events.resource("/session-events", move |request| {
+                    let cookie = request.headers().get("cookie").map(|cookie| cookie.to_str().unwrap().to_owned());
+                    who(Arc::clone(&registry), cookie)
+                })
+            })
+            .service(SessionEvents::script_resource("/session-events.js"))
             .app_data(web::Data::new(endpoint.clone()))
             .default_service(web::to(|| async { "the application" }))
     });
@@ -216,7 +232,15 @@ async fn extracted_by_actix(endpoint: web::Data<BackchannelLogout>, token: Logou
 }
 
 fn serve_axum(endpoint: BackchannelLogout) -> String {
+    let registry = Arc::clone(endpoint.registry());
+    let events = endpoint.events().look_every(LOOK).heartbeat_every(LOOK);
+    let streams = events.router("/session-events", move |request| {
+        let cookie = request.headers().get("cookie").map(|cookie| cookie.to_str().unwrap().to_owned());
+        who(Arc::clone(&registry), cookie)
+    });
     let router = Router::new()
+        .merge(streams)
+        .merge(SessionEvents::script_router("/session-events.js"))
         .merge(endpoint.router(PATH))
         .merge(endpoint.router("/second/backchannel-logout"))
         .route("/extractor", axum::routing::post(extracted_by_axum).get(|| async { "the login" }))
@@ -232,6 +256,13 @@ fn serve_axum(endpoint: BackchannelLogout) -> String {
 
 async fn extracted_by_axum(State(endpoint): State<BackchannelLogout>, token: LogoutToken) -> String {
     carry_out(&endpoint, token).await
+}
+
+/// The session whose id is the cookie.
+async fn who(registry: Arc<dyn SessionRegistry>, cookie: Option<String>) -> Option<Watched> {
+    let local_id = cookie?;
+    let login = registry.logins(&local_id).await.unwrap().pop()?;
+    Some(Registration::new(local_id, login).into())
 }
 
 /// What a handler does that wants the token itself.
