@@ -77,10 +77,10 @@
 
 #[cfg(feature = "actix")]
 mod actix;
-#[cfg(feature = "axum")]
-mod axum;
 #[cfg(feature = "actix-session")]
 pub mod actix_session;
+#[cfg(feature = "axum")]
+mod axum;
 pub mod claims;
 mod clock;
 #[cfg(feature = "verifier")]
