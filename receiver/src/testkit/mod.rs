@@ -37,6 +37,7 @@ mod key;
 mod mint;
 mod server;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -70,6 +71,7 @@ pub struct TestIssuer {
     clock: Arc<dyn Clock>,
     keys: Arc<Mutex<Keys>>,
     tokens: Arc<AtomicU64>,
+    pages: Arc<Mutex<HashMap<String, String>>>,
     log: Log,
 }
 
@@ -106,6 +108,7 @@ impl TestIssuer {
             clock: Arc::new(SystemClock),
             keys: Arc::new(Mutex::new(Keys::generate())),
             tokens: Arc::default(),
+            pages: Arc::default(),
             log: Log::default(),
         }
     }
@@ -125,7 +128,7 @@ impl TestIssuer {
     pub async fn serve(mut self) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port on loopback");
         self.base = format!("http://{}", listener.local_addr().expect("its address"));
-        self.log = Log::default();
+        (self.log, self.pages) = (Log::default(), Arc::default());
         if self.issuer.is_empty() {
             self.issuer.clone_from(&self.base);
         }
@@ -187,6 +190,11 @@ impl TestIssuer {
         let mut keys = self.keys();
         let old = keys.own.len() - 1;
         keys.own.drain(..old);
+    }
+
+    /// Serves this JSON at this path from now on, such as other keys at `/jwks`.
+    pub fn publish(&self, path: impl Into<String>, json: &Value) {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner).insert(path.into(), json.to_string());
     }
 
     /// How it answers over HTTP from now on.
@@ -258,7 +266,9 @@ impl TestIssuer {
     }
 
     fn page(&self, path: &str) -> Option<String> {
+        let published = self.pages.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned();
         match path {
+            _ if published.is_some() => published,
             "/jwks" => Some(self.jwks().to_string()),
             "/.well-known/openid-configuration" => Some(self.discovery().to_string()),
             _ => None,

@@ -49,7 +49,7 @@ async fn j11_only_the_pinned_algorithm_passes(adapter: Adapter) {
 
 async fn j12_j14_hmac_with_the_public_key_or_a_secret(adapter: Adapter) {
     let app = TestApp::start_on(adapter).await;
-    let der = rsa().public_der();
+    let der = rsa().public_bytes();
     let pem = format!("-----BEGIN RSA PUBLIC KEY-----\n{}\n-----END RSA PUBLIC KEY-----\n", b64(&der));
     for secret in [der.as_slice(), pem.as_bytes(), b"the client secret"] {
         let signed = Mint::good().header("alg", "HS256").signed_part();

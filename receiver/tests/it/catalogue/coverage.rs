@@ -17,7 +17,11 @@ const IDS: &str = "
     o01 o02 o03 o04 o05 o06 o07 o08 o09 o10 o11 o12 o13";
 
 /// Tested, but not by a request to the endpoint of each adapter, and why.
-const ELSEWHERE: &[(&str, &str)] = &[];
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("c38", "a login is no request to the endpoint: catalogue::id_tokens"),
+    ("e20", "what a session store does without its registry is tried with each session library"),
+    ("o09", "lines of the log are caught where there is no server: catalogue::logs"),
+];
 
 /// Not tested, and why.
 const EXCUSED: &[(&str, &str)] = &[

@@ -1,7 +1,9 @@
 //! Whom does a logout end, and whom not, when sessions come, go, change and cross it?
 
 use futures_util::future::join;
-use signoff_receiver::{Login, Registration, SessionRegistry as _, Standing, StoreError};
+use signoff_receiver::{
+    Ended, Login, MemoryReplayGuard, RefreshToken, Registration, SessionRegistry as _, Standing, StoreError,
+};
 
 use super::site::Site;
 use crate::app::{Adapter, on_both_adapters};
@@ -96,6 +98,35 @@ async fn e17_a_request_in_flight_does_not_bring_it_back(adapter: Adapter) {
     assert!(site.sessions.is_empty());
 }
 
+async fn e22_what_a_logout_leaves_behind_goes_when_no_session_can_be_that_old(adapter: Adapter) {
+    let site = Site::start(adapter).await;
+    let login = site.issuer.login("alice", Some("s1"));
+    assert_eq!(site.log_out("alice", Some("s1")).await, 200);
+    assert!(site.sessions.entries() > 0);
+    site.pass(14 * 24 * 3600 + 1);
+    assert_eq!(site.sessions.standing(None, &login).await.unwrap(), Standing::Ended, "it is too old");
+    site.sessions.prune().await.unwrap();
+    assert_eq!(site.sessions.entries(), 0);
+}
+
+async fn r07_a_guard_that_is_full_forgets_nothing_and_has_the_sender_come_back(adapter: Adapter) {
+    let guard = MemoryReplayGuard::with_capacity(1);
+    let site = Site::start_with(adapter, |builder| builder, |endpoint| endpoint.replay_guard(guard)).await;
+    let first = site.issuer.logout_token("alice", Some("s1")).sign();
+    let second = site.issuer.logout_token("alice", Some("s2")).sign();
+    let answers = [site.post(&first).await, site.post(&second).await, site.post(&first).await];
+    let answers = answers.map(|reply| (reply.status, reply.reason()));
+    assert_eq!(answers, [(200, String::new()), (503, "replay_unavailable".into()), (200, String::new())]);
+}
+
+async fn o03_o05_nothing_is_revoked_where_the_application_does_not_ask_for_it(adapter: Adapter) {
+    let kill = async |_: Registration| Ok::<_, StoreError>(Ended::with_refresh_token(RefreshToken::new("secret")));
+    let site = Site::start_with(adapter, |builder| builder, |endpoint| endpoint.kill_with(kill)).await;
+    site.signed_in("l1", "alice", Some("s1")).await;
+    assert_eq!(site.log_out("alice", Some("s1")).await, 200);
+    assert_eq!(site.issuer.requests(), ["/jwks"]);
+}
+
 async fn e24_a_logout_and_the_users_own_logout_at_once_are_no_error(adapter: Adapter) {
     let site = Site::start(adapter).await;
     for n in 0..20 {
@@ -140,8 +171,11 @@ on_both_adapters! {
     e13_the_local_logout_of_an_older_session_keeps_the_newer_one_findable
     e15_e16_a_new_login_lives_and_the_old_browsers_stay_dead
     e17_a_request_in_flight_does_not_bring_it_back
+    e22_what_a_logout_leaves_behind_goes_when_no_session_can_be_that_old
     e24_a_logout_and_the_users_own_logout_at_once_are_no_error
     e26_the_same_user_at_another_client_survives
     h15_a_logout_and_a_login_share_a_url
+    o03_o05_nothing_is_revoked_where_the_application_does_not_ask_for_it
     o13_a_clock_that_is_off_is_told_and_can_be_forgiven
+    r07_a_guard_that_is_full_forgets_nothing_and_has_the_sender_come_back
 }

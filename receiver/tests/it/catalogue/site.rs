@@ -6,7 +6,7 @@ use std::time::Duration;
 use signoff_receiver::testkit::TestIssuer;
 use signoff_receiver::{
     BackchannelLogout, LogoutTokenVerifier, LogoutTokenVerifierBuilder, ManualClock, MemoryRegistry, Registration,
-    SessionRegistry as _, Standing,
+    SessionAge, SessionRegistry as _, Standing,
 };
 
 use crate::app::{Adapter, PATH, Reply, serve};
@@ -46,7 +46,7 @@ impl Site {
         policy: impl FnOnce(LogoutTokenVerifierBuilder) -> LogoutTokenVerifierBuilder,
         hooks: impl FnOnce(BackchannelLogout) -> BackchannelLogout,
     ) -> Self {
-        let sessions = MemoryRegistry::new();
+        let sessions = MemoryRegistry::with_age(SessionAge::default().clock(clock.clone()));
         let verifier = policy(verifier(&issuer, &clock)).build().unwrap();
         let address = serve(adapter, hooks(BackchannelLogout::new(verifier, sessions.clone())));
         Self { issuer, clock, sessions, address }

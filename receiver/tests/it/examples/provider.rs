@@ -1,7 +1,7 @@
 //! Does the login of each example work with a real provider, and does that provider's logout end it?
 
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::json;
 
@@ -30,6 +30,8 @@ impl Provider {
         }]);
         let mut command = Command::new("node");
         command.arg(modules.join("provider.js")).arg(port.to_string()).arg(clients.to_string());
+        // It warns of what makes it fit for tests.
+        command.stderr(Stdio::null());
         let (running, _) = Running::start(&mut command, "listening");
         Some(Self { issuer: format!("http://127.0.0.1:{port}"), running })
     }
