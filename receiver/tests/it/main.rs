@@ -5,6 +5,8 @@ mod after;
 mod app;
 mod claims;
 mod events;
+mod fuzz;
+mod garbage;
 mod http;
 mod idp;
 mod jose;
