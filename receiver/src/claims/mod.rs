@@ -5,6 +5,8 @@
 //! as in ID tokens, 25 `sub` or `sid`, 26 `events`, 27 no `nonce`, 28 `jti`, 29 what fails is
 //! refused, 30 act, 31 answer.
 
+#[cfg(feature = "verifier")]
+mod login;
 mod policy;
 mod read;
 #[cfg(test)]

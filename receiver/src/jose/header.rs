@@ -21,7 +21,7 @@ pub enum TypPolicy {
 pub(super) struct Header {
     alg: Option<String>,
     pub(super) kid: Option<String>,
-    typ: Option<String>,
+    pub(super) typ: Option<String>,
     crit: bool,
 }
 

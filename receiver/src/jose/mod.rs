@@ -72,6 +72,11 @@ impl<'a> Unverified<'a> {
         self.header.algorithm(allowed)
     }
 
+    /// What the token says it is.
+    pub(crate) fn typ(&self) -> Option<&str> {
+        self.header.typ.as_deref()
+    }
+
     /// The key that the token names.
     pub(crate) fn kid(&self) -> Option<&str> {
         self.header.kid.as_deref()

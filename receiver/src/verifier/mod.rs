@@ -1,11 +1,13 @@
 //! Is this string a logout token of an issuer we trust, for us, now?
 
 mod builder;
+mod id_token;
 mod trusted;
 
 use std::sync::Arc;
 
 pub use builder::{BuildError, LogoutTokenVerifierBuilder};
+pub use id_token::{IdToken, IdTokenVerifier, LoginError};
 use trusted::{Keys, Trusted};
 
 use crate::jose::Unverified;

@@ -98,10 +98,7 @@ impl TestApp {
         let log = Arc::clone(&killed);
         let endpoint = BackchannelLogout::new(verifier, sessions.clone())
             .on_killed(move |one| log.lock().unwrap().push(one.clone()));
-        let address = match adapter {
-            Adapter::Actix => serve_actix(hooks(endpoint)),
-            Adapter::Axum => serve_axum(hooks(endpoint)),
-        };
+        let address = serve(adapter, hooks(endpoint));
         Self { idp, clock, sessions, killed, address, client: client() }
     }
 
@@ -150,6 +147,16 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
+    /// What the endpoint at this URL answers to the token.
+    pub(crate) async fn of_post(url: &str, token: &str) -> Self {
+        let request = client().post(url).header("content-type", FORM).body(format!("logout_token={token}"));
+        Self::read(request.send().await.unwrap()).await
+    }
+
+    pub(crate) async fn of_get(url: &str) -> Self {
+        Self::read(client().get(url).send().await.unwrap()).await
+    }
+
     async fn read(response: Response) -> Self {
         let header = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
         Self {
@@ -181,6 +188,14 @@ pub(crate) fn session(local_id: &str, sub: &str, sid: Option<&str>) -> Registrat
     Registration::new(local_id, Login { issuer: ISS.into(), client_id: CLIENT.into(), sub, sid, at: now() })
 }
 
+/// An application with the endpoint in it; its address.
+pub(crate) fn serve(adapter: Adapter, endpoint: BackchannelLogout) -> String {
+    match adapter {
+        Adapter::Actix => serve_actix(endpoint),
+        Adapter::Axum => serve_axum(endpoint),
+    }
+}
+
 /// An application with configuration and middleware of its own, none of which may matter.
 fn serve_actix(endpoint: BackchannelLogout) -> String {
     let events = endpoint.events().look_every(LOOK).heartbeat_every(LOOK);
@@ -192,6 +207,7 @@ fn serve_actix(endpoint: BackchannelLogout) -> String {
             .app_data(web::PayloadConfig::new(16))
             .service(endpoint.resource(PATH))
             .configure(endpoint.configure("/second/backchannel-logout"))
+            .route("/extractor", web::get().to(|| async { "the login" }))
             .route("/extractor", web::post().to(extracted_by_actix))
             .service({
                 let registry = Arc::clone(endpoint.registry());
@@ -227,7 +243,7 @@ fn serve_axum(endpoint: BackchannelLogout) -> String {
         .merge(SessionEvents::script_router("/session-events.js"))
         .merge(endpoint.router(PATH))
         .merge(endpoint.router("/second/backchannel-logout"))
-        .route("/extractor", axum::routing::post(extracted_by_axum))
+        .route("/extractor", axum::routing::post(extracted_by_axum).get(|| async { "the login" }))
         .fallback(|| async { "the application" })
         .layer(DefaultBodyLimit::max(16))
         .with_state(endpoint);

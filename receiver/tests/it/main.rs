@@ -3,8 +3,10 @@
 
 mod after;
 mod app;
+mod catalogue;
 mod claims;
 mod events;
+mod examples;
 mod fuzz;
 mod garbage;
 mod http;
@@ -14,6 +16,7 @@ mod keys;
 mod mint;
 mod replay;
 mod revocation;
+mod servers;
 mod sessions;
 mod stores;
 mod verifier;
