@@ -10,43 +10,49 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use clap::Parser as _;
 use serde::Deserialize;
-use signoff_receiver::{Login, Standing};
+use signoff_receiver::tower_sessions::{IndexedSessionStore, SessionLogin as _};
+use signoff_receiver::{EventStream, SessionEvents, Watched};
 use tokio::net::TcpListener;
 use tower_sessions::cookie::SameSite;
 use tower_sessions::session::{Id, Record};
 use tower_sessions::session_store::{self, SessionStore};
 use tower_sessions::{Session, SessionManagerLayer};
 
-use crate::site::login::{Callback, Pending, SignedIn};
+use crate::site::login::{Callback, Pending, SignedIn, Tokens};
+use crate::site::logout::{departure_cookie, has_returned};
 use crate::site::options::Options;
 use crate::site::sessions::Sessions;
-use crate::site::{Failure, Site, pages};
-
-const LOGIN: &str = "login";
-const PENDING: &str = "pending";
+use crate::site::{Failure, PENDING, Site, TOKENS, pages};
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
-    let site = Arc::new(Site::new(Options::parse()).await?);
-    let sessions = SessionManagerLayer::new(site.sessions.clone())
-        .with_name("shop")
-        .with_same_site(SameSite::Lax)
-        .with_secure(site.options.url("").starts_with("https:"));
+    let site = Arc::new(Site::new(Options::parse(), refresh_token).await?);
+    let sessions =
+        SessionManagerLayer::new(IndexedSessionStore::new(site.sessions.clone(), Arc::clone(&site.registry)))
+            .with_name("shop")
+            .with_same_site(SameSite::Lax)
+            .with_secure(site.options.url("").starts_with("https:"));
     let mut router = Router::new()
+        .route("/session-events", get(session_events))
         .route("/", get(home))
         .route("/me", get(me))
         .route("/login", get(login))
         .route("/callback", get(callback))
-        .route("/logout", post(logout));
+        .route("/logout", post(logout))
+        .route("/signed-out", get(signed_out));
     if site.options.dev_login {
         router = router.route("/dev-login", get(dev_login));
     }
-    let router = router.layer(sessions).merge(site.logout.router("/backchannel-logout")).with_state(Arc::clone(&site));
+    let router = router
+        .layer(sessions)
+        .merge(site.logout.router("/backchannel-logout"))
+        .merge(SessionEvents::script_router("/signed-out.js"))
+        .with_state(Arc::clone(&site));
     let listener = TcpListener::bind(&site.options.listen).await?;
     announce(&format!("http://{}", listener.local_addr()?));
     Ok(axum::serve(listener, router).await?)
@@ -67,16 +73,21 @@ impl IntoResponse for OutOfReach {
     }
 }
 
-async fn home(State(site): State<Arc<Site>>, session: Session) -> Result<Html<String>, OutOfReach> {
-    let login = signed_in(&site, &session).await?;
+async fn home(session: Session) -> Result<Html<String>, OutOfReach> {
+    let login = session.login().await?;
     Ok(Html(pages::home(login.as_ref().map(|login| login.sub.as_str()))))
 }
 
-async fn me(State(site): State<Arc<Site>>, session: Session) -> Result<Response, OutOfReach> {
-    Ok(match signed_in(&site, &session).await? {
+async fn me(session: Session) -> Result<Response, OutOfReach> {
+    Ok(match session.login().await? {
         Some(login) => Html(pages::me(&login.sub)).into_response(),
         None => (StatusCode::UNAUTHORIZED, Html(pages::unauthorized())).into_response(),
     })
+}
+
+/// What an open tab listens to.
+async fn session_events(State(site): State<Arc<Site>>, session: Session) -> Result<EventStream, OutOfReach> {
+    Ok(site.events.stream(session.login().await?.map(Watched::from)))
 }
 
 async fn login(State(site): State<Arc<Site>>, session: Session) -> Result<Response, OutOfReach> {
@@ -97,17 +108,36 @@ async fn callback(
     let pending: Option<Pending> = session.remove(PENDING).await?;
     let Some(pending) = pending else { return Ok(failed(&"no login was begun here".into())) };
     match site.provider.finish(pending, answer).await {
-        Ok(SignedIn { id_token, .. }) => {
-            start(&session, id_token.login).await?;
+        Ok(SignedIn { id_token, tokens }) => {
+            session.sign_in(&id_token.login).await?;
+            session.insert(TOKENS, tokens).await?;
             Ok(Redirect::to("/me").into_response())
         }
         Err(failure) => Ok(failed(&failure)),
     }
 }
 
-async fn logout(session: Session) -> Result<Redirect, OutOfReach> {
-    session.flush().await?;
-    Ok(Redirect::to("/"))
+async fn logout(State(site): State<Arc<Site>>, session: Session) -> Result<Response, OutOfReach> {
+    let tokens: Option<Tokens> = session.get(TOKENS).await?;
+    session.sign_out().await?;
+    Ok(match site.provider.departure(tokens).await {
+        Ok(departure) => {
+            let cookie = [(header::SET_COOKIE, departure_cookie(&departure))];
+            (cookie, Redirect::to(&departure.url)).into_response()
+        }
+        // Signed out here; the provider cannot be told.
+        Err(_) => Redirect::to("/").into_response(),
+    })
+}
+
+#[derive(Deserialize)]
+struct Return {
+    state: Option<String>,
+}
+
+async fn signed_out(headers: HeaderMap, Query(back): Query<Return>) -> Html<String> {
+    let cookies = headers.get(header::COOKIE).and_then(|cookies| cookies.to_str().ok());
+    Html(pages::returned(has_returned(cookies, back.state.as_deref())))
 }
 
 #[derive(Deserialize)]
@@ -121,20 +151,8 @@ async fn dev_login(
     session: Session,
     Query(user): Query<DevLogin>,
 ) -> Result<Redirect, OutOfReach> {
-    start(&session, site.dev_login(user.sub, user.sid)).await?;
+    session.sign_in(&site.dev_login(user.sub, user.sid)).await?;
     Ok(Redirect::to("/me"))
-}
-
-/// From here on the browser has a new id, which nobody could have planted.
-async fn start(session: &Session, login: Login) -> Result<(), OutOfReach> {
-    session.cycle_id().await?;
-    session.insert(LOGIN, login).await?;
-    Ok(())
-}
-
-async fn signed_in(site: &Site, session: &Session) -> Result<Option<Login>, OutOfReach> {
-    let Some(login) = session.get::<Login>(LOGIN).await? else { return Ok(None) };
-    Ok((site.registry.standing(None, &login).await? == Standing::Alive).then_some(login))
 }
 
 fn failed(failure: &Failure) -> Response {
@@ -144,6 +162,12 @@ fn failed(failure: &Failure) -> Response {
 #[expect(clippy::print_stdout, reason = "for whoever started it, person or program")]
 fn announce(url: &str) {
     println!("listening on {url}");
+}
+
+/// tower-sessions keeps a record.
+fn refresh_token(session: &str) -> Option<String> {
+    let record: Record = serde_json::from_str(session).ok()?;
+    serde_json::from_value::<Tokens>(record.data.get(TOKENS)?.clone()).ok()?.refresh_token
 }
 
 /// The application's own sessions, for tower-sessions.

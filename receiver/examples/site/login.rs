@@ -17,7 +17,7 @@ use super::options::Options;
 
 /// The provider, as the login sees it.
 pub(crate) struct Provider {
-    options: Options,
+    pub(crate) options: Options,
     id_tokens: IdTokenVerifier,
     http: reqwest::Client,
     metadata: OnceCell<ProviderMetadata>,
@@ -43,8 +43,14 @@ pub(crate) struct Callback {
 /// A user who has signed in.
 pub(crate) struct SignedIn {
     pub(crate) id_token: IdToken,
+    pub(crate) tokens: Tokens,
+}
+
+/// What a session keeps of the token endpoint's answer.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Tokens {
     /// For `id_token_hint`.
-    pub(crate) raw_id_token: String,
+    pub(crate) id_token: String,
     pub(crate) refresh_token: Option<String>,
 }
 
@@ -104,10 +110,10 @@ impl Provider {
         }
         let code = callback.code.ok_or("the provider sent no code")?;
         let tokens = self.exchange(code, pending.pkce).await?;
-        let raw_id_token = tokens.extra_fields().id_token.clone().ok_or("the provider sent no ID token")?;
-        let id_token = self.id_tokens.verify(&raw_id_token, &pending.nonce).await?;
+        let raw = tokens.extra_fields().id_token.clone().ok_or("the provider sent no ID token")?;
+        let id_token = self.id_tokens.verify(&raw, &pending.nonce).await?;
         let refresh_token = tokens.refresh_token().map(|token| token.secret().clone());
-        Ok(SignedIn { id_token, raw_id_token, refresh_token })
+        Ok(SignedIn { id_token, tokens: Tokens { id_token: raw, refresh_token } })
     }
 
     async fn exchange(

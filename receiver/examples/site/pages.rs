@@ -25,6 +25,12 @@ pub(crate) fn unauthorized() -> String {
     page("<p id=signed-out>You are signed out. <a href=/login>Sign in</a></p>", false)
 }
 
+/// Back from the provider, signed out there as well.
+pub(crate) fn returned(by_the_same_browser: bool) -> String {
+    let more = if by_the_same_browser { " The provider has signed you out as well." } else { "" };
+    page(&format!("<p id=signed-out>You are signed out.{more} <a href=/login>Sign in</a></p>"), false)
+}
+
 /// What went wrong with a login.
 pub(crate) fn failed(reason: &str) -> String {
     page(&format!("<p>That did not work: {}. <a href=/login>Try again</a></p>", escaped(reason)), false)

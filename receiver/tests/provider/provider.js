@@ -20,4 +20,8 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
 provider.on("backchannel.success", (ctx, client) => console.log(`logout delivered to ${client.clientId}`));
 provider.on("backchannel.error", (ctx, error, client) => console.log(`logout refused by ${client.clientId}: ${error}`));
 provider.on("server_error", (ctx, error) => console.log(`error: ${error}`));
+provider.use(async (ctx, next) => {
+  await next();
+  if (ctx.path === "/token/revocation") console.log(`asked to revoke: ${ctx.status}`);
+});
 provider.listen(port, "127.0.0.1", () => console.log("listening"));

@@ -2,36 +2,44 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// A running program. It is killed when this value is dropped.
 pub(super) struct Running {
     child: Child,
-    pub(super) name: String,
+    lines: Arc<Mutex<Vec<String>>>,
 }
 
 impl Running {
     /// Waits for a line that has this in it, and returns the line.
     pub(super) fn start(command: &mut Command, ready: &str) -> (Self, String) {
-        let name = command.get_program().to_string_lossy().into_owned();
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let output = child.stdout.take().unwrap();
-        let running = Self { child, name };
-        let (said, hear) = mpsc::channel();
+        let running = Self { child, lines: Arc::default() };
+        let lines = Arc::clone(&running.lines);
         std::thread::spawn(move || {
             // To the end, so that the program never waits for a reader.
             for line in BufReader::new(output).lines().map_while(Result::ok) {
-                let _gone = said.send(line);
+                lines.lock().unwrap().push(line);
             }
         });
-        loop {
-            let line = hear.recv_timeout(Duration::from_mins(1));
-            let line = line.unwrap_or_else(|_| panic!("{} does not say \"{ready}\"", running.name));
-            if line.contains(ready) {
+        for _ in 0..1200 {
+            if let Some(line) = running.find(ready) {
                 return (running, line);
             }
+            std::thread::sleep(Duration::from_millis(50));
         }
+        panic!("{command:?} does not say \"{ready}\"");
+    }
+
+    /// Whether it has said this so far.
+    pub(super) fn said(&self, what: &str) -> bool {
+        self.find(what).is_some()
+    }
+
+    fn find(&self, what: &str) -> Option<String> {
+        self.lines.lock().unwrap().iter().find(|line| line.contains(what)).cloned()
     }
 }
 
