@@ -7,6 +7,8 @@ mod catalogue;
 mod claims;
 mod events;
 mod examples;
+mod fuzz;
+mod garbage;
 mod http;
 mod idp;
 mod jose;
