@@ -158,6 +158,6 @@ fn serve(endpoint: BackchannelLogout) -> String {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the test plays the sender")]
-fn client() -> reqwest::Client {
+pub(crate) fn client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().tls_certs_only(Vec::<reqwest::Certificate>::new()).build().unwrap()
 }

@@ -10,6 +10,7 @@ mod jose;
 mod keys;
 mod mint;
 mod replay;
+mod replicas;
 mod servers;
 mod sessions;
 mod stores;
