@@ -69,6 +69,10 @@
 //! - feature `verifier` (default): [`LogoutTokenVerifier`], signature and keys; [`BackchannelLogout`],
 //!   the endpoint without a framework.
 //! - feature `actix`: [`BackchannelLogout::resource`], the endpoint in actix-web.
+//! - features `postgres`, `sqlite`, `redis`: `PostgresRegistry`, `PostgresReplayGuard` and their siblings,
+//!   which replicas share.
+//! - features `actix-session`, `tower-sessions`: a module each, with an `IndexedSessionStore` around the
+//!   application's own that keeps the registry, and a layer for sessions in cookies.
 //!
 //! The cryptography is aws-lc-rs. No process-wide provider is installed.
 #![deny(missing_docs)]
