@@ -6,6 +6,7 @@ cargo_test() { cargo test --workspace --all-features --no-fail-fast "$@"; }
 choose_skips() {
   skips=()
   [[ -n "${SIGNOFF_TEST_RABBITMQ_SERVER:-}" ]] || skips+=(broker_restart::)
+  [[ -n "${SIGNOFF_TEST_REDIS_URL:-}" ]] || skips+=(redis::)
   [[ -n "${SIGNOFF_TEST_PYTHON:-}" ]] || skips+=(python_publisher::)
   [[ -n "${SIGNOFF_TEST_PROMETHEUS:-}" ]] || skips+=(monitoring::)
 }

@@ -31,6 +31,8 @@ python_with_pika() {
 
 prometheus_server() { command -v prometheus || true; }
 
+redis_server() { command -v redis-server || true; }
+
 missing_for_build() {
   command -v cc >/dev/null && command -v make >/dev/null || echo build-essential
   [[ -s /etc/ssl/certs/ca-certificates.crt ]] || echo ca-certificates
@@ -40,6 +42,7 @@ missing_for_tests() {
   missing_for_build
   [[ -n "$(postgres_bin)" ]] || echo postgresql
   [[ -n "$(rabbitmq_server)" ]] || echo rabbitmq-server
+  [[ -n "$(redis_server)" ]] || echo redis-server
   [[ -n "$(python_with_pika)" ]] || echo python3-pika
   [[ -n "$(prometheus_server)" ]] || echo prometheus
 }

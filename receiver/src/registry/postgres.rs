@@ -7,6 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sqlx::PgPool;
 
+use self::statements::retried;
 use super::{Check, Cursor, Login, Logout, PAGE_SIZE, Page, Registration, SessionAge, SessionRegistry, Standing};
 use crate::StoreError;
 use crate::error::chain;
@@ -63,7 +64,7 @@ impl PostgresRegistry {
     /// Takes back what was written before we looked.
     async fn withdraw(&self, rows: &[Row]) -> Result<(), StoreError> {
         for row in rows {
-            statements::withdraw(&self.pool, row).await?;
+            retried!(statements::withdraw(&self.pool, row))?;
         }
         Ok(())
     }
@@ -75,7 +76,7 @@ impl SessionRegistry for PostgresRegistry {
         self.sweep_if_due().await;
         let row = Row::new(session, &self.age)?;
         // Committed before we look: a logout that we do not see now will find it.
-        statements::insert(&self.pool, &row).await?;
+        retried!(statements::insert(&self.pool, &row))?;
         let mut checks = session.login.checks().to_vec();
         checks.push(Check::local(&session.local_id));
         let standing = self.standing_over(&checks).await?;
@@ -84,14 +85,14 @@ impl SessionRegistry for PostgresRegistry {
             return Ok(Standing::Ended);
         }
         if !standing.is_empty() {
-            statements::exhume(&self.pool, &row).await?;
+            retried!(statements::exhume(&self.pool, &row))?;
         }
         Ok(Standing::Alive)
     }
 
     async fn rekey(&self, old_id: &str, new_id: &str) -> Result<Standing, StoreError> {
         // As above: moved first, looked after.
-        let moved = statements::rekey(&self.pool, old_id, new_id, &self.age).await?;
+        let moved = retried!(statements::rekey(&self.pool, old_id, new_id, &self.age))?;
         let mut checks = vec![Check::local(old_id)];
         let mut over = false;
         for row in &moved {
@@ -103,12 +104,12 @@ impl SessionRegistry for PostgresRegistry {
             return Ok(Standing::Alive);
         }
         self.withdraw(&moved).await?;
-        statements::bury(&self.pool, &[Tombstone::local(new_id)], &self.age).await?;
+        retried!(statements::bury(&self.pool, &[Tombstone::local(new_id)], &self.age))?;
         Ok(Standing::Ended)
     }
 
     async fn unregister(&self, local_id: &str) -> Result<(), StoreError> {
-        Ok(statements::forget(&self.pool, &Key::local(local_id)).await?)
+        Ok(retried!(statements::forget(&self.pool, &Key::local(local_id)))?)
     }
 
     async fn standing(&self, local_id: Option<&str>, login: &Login) -> Result<Standing, StoreError> {
@@ -125,7 +126,7 @@ impl SessionRegistry for PostgresRegistry {
 
     async fn bury(&self, logout: &Logout) -> Result<(), StoreError> {
         self.sweep_if_due().await;
-        Ok(statements::bury(&self.pool, &logout.tombstones(), &self.age).await?)
+        Ok(retried!(statements::bury(&self.pool, &logout.tombstones(), &self.age))?)
     }
 
     async fn find(&self, logout: &Logout, after: Option<&Cursor>) -> Result<Page, StoreError> {
@@ -140,7 +141,7 @@ impl SessionRegistry for PostgresRegistry {
         if sessions.is_empty() {
             return Ok(Vec::new());
         }
-        statements::remove(&self.pool, sessions, &self.age).await
+        Ok(retried!(statements::remove(&self.pool, sessions, &self.age))?)
     }
 
     async fn prune(&self) -> Result<(), StoreError> {

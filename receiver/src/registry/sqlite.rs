@@ -140,7 +140,7 @@ impl SessionRegistry for SqliteRegistry {
         if sessions.is_empty() {
             return Ok(Vec::new());
         }
-        statements::remove(&self.pool, sessions, &self.age).await
+        Ok(statements::remove(&self.pool, sessions, &self.age).await?)
     }
 
     async fn prune(&self) -> Result<(), StoreError> {

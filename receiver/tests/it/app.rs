@@ -272,6 +272,6 @@ async fn carry_out(endpoint: &BackchannelLogout, token: LogoutToken) -> String {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the test plays the sender")]
-fn client() -> reqwest::Client {
+pub(crate) fn client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().tls_certs_only(Vec::<reqwest::Certificate>::new()).build().unwrap()
 }

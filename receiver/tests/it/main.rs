@@ -15,6 +15,7 @@ mod jose;
 mod keys;
 mod mint;
 mod replay;
+mod replicas;
 mod revocation;
 mod servers;
 mod sessions;

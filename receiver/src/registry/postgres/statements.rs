@@ -1,12 +1,38 @@
 //! What is said to Postgres?
 //!
-//! Locks are taken in one order: logins by key, then tombstones by key.
+//! Locks are taken in one order: logins by key, then tombstones by key. A session that takes an id which
+//! another has at that moment may break it: then Postgres ends one of the two, which is `retried!`.
+
+use std::collections::HashSet;
 
 use sqlx::{PgExecutor, PgPool, Result};
 
 use crate::registry::{Check, Name, PAGE_SIZE, Tombstone};
 use crate::shared::{BATCH, Key, Row, read};
 use crate::{Registration, SessionAge, StoreError};
+
+/// How often a statement is tried that others were in the way of.
+pub(super) const TRIES: u32 = 8;
+
+/// A deadlock, or a failed serialization where the application has made that its default.
+pub(super) fn is_conflict(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    matches!(code.as_deref(), Some("40P01" | "40001"))
+}
+
+/// What the work gives in the end.
+macro_rules! retried {
+    ($work:expr) => {{
+        let mut tries = 1;
+        loop {
+            match $work.await {
+                Err(error) if tries < statements::TRIES && statements::is_conflict(&error) => tries += 1,
+                done => break done,
+            }
+        }
+    }};
+}
+pub(super) use retried;
 
 pub(super) async fn insert(database: impl PgExecutor<'_>, row: &Row) -> Result<()> {
     let sql = "INSERT INTO signoff_receiver_logins (session, client, by_sub, by_other, registration, last_second)
@@ -52,12 +78,7 @@ pub(super) async fn bury(database: impl PgExecutor<'_>, tombstones: &[Tombstone]
 }
 
 /// The logins of a local session move to its new id.
-pub(super) async fn rekey(
-    pool: &PgPool,
-    old_id: &str,
-    new_id: &str,
-    age: &SessionAge,
-) -> std::result::Result<Vec<Row>, StoreError> {
+pub(super) async fn rekey(pool: &PgPool, old_id: &str, new_id: &str, age: &SessionAge) -> Result<Vec<Row>> {
     let (old, new) = (Key::local(old_id), Key::local(new_id));
     let mut transaction = pool.begin().await?;
     let sql = "SELECT session, registration FROM signoff_receiver_logins WHERE session IN ($1, $2)
@@ -66,7 +87,7 @@ pub(super) async fn rekey(
         sqlx::query_as(sql).bind(old.as_str()).bind(new.as_str()).fetch_all(&mut *transaction).await?;
     let mut moved = Vec::new();
     for (_, registration) in locked.iter().filter(|(session, _)| session == old.as_str()) {
-        moved.push(Row::new(&Registration::new(new_id, read(registration)?.login), age)?);
+        moved.push(Row::new(&Registration::new(new_id, decoded(registration)?.login), age).map_err(encoding)?);
     }
     if old != new && !moved.is_empty() {
         forget(&mut *transaction, &old).await?;
@@ -102,17 +123,13 @@ pub(super) async fn find(pool: &PgPool, names: &[Name], after: &str) -> Result<V
     sqlx::query_as(sql).bind(names).bind(after).bind(limit).fetch_all(pool).await
 }
 
-pub(super) async fn remove(
-    pool: &PgPool,
-    sessions: &[Registration],
-    age: &SessionAge,
-) -> std::result::Result<Vec<Registration>, StoreError> {
+pub(super) async fn remove(pool: &PgPool, sessions: &[Registration], age: &SessionAge) -> Result<Vec<Registration>> {
     let keys: Vec<String> = sessions.iter().map(|one| Key::session(one).into_string()).collect();
     let mut transaction = pool.begin().await?;
     let sql = "SELECT registration FROM signoff_receiver_logins WHERE session = ANY($1)
         ORDER BY session, client FOR UPDATE";
     let locked: Vec<String> = sqlx::query_scalar(sql).bind(keys).fetch_all(&mut *transaction).await?;
-    let held = locked.iter().map(|one| read(one)).collect::<std::result::Result<std::collections::HashSet<_>, _>>()?;
+    let held = locked.iter().map(|one| decoded(one)).collect::<Result<HashSet<_>>>()?;
     let gone: Vec<Registration> = sessions.iter().filter(|one| held.contains(*one)).cloned().collect();
     let mut ids: Vec<&str> = gone.iter().map(|one| one.local_id.as_str()).collect();
     ids.sort_unstable();
@@ -141,4 +158,12 @@ pub(super) async fn sweep(pool: &PgPool, now: i64) -> Result<bool> {
         more = more || dropped.rows_affected() >= BATCH.unsigned_abs();
     }
     Ok(more)
+}
+
+fn decoded(registration: &str) -> Result<Registration> {
+    read(registration).map_err(|error| sqlx::Error::Decode(error.into()))
+}
+
+fn encoding(error: StoreError) -> sqlx::Error {
+    sqlx::Error::Encode(error.into())
 }

@@ -2,6 +2,8 @@
 //!
 //! There is one writer at a time: a transaction that reads and then writes begins as one.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 use sqlx::{Result, SqliteExecutor, SqlitePool};
 
@@ -49,12 +51,7 @@ pub(super) async fn bury(database: impl SqliteExecutor<'_>, tombstones: &[Tombst
 }
 
 /// The logins of a local session move to its new id.
-pub(super) async fn rekey(
-    pool: &SqlitePool,
-    old_id: &str,
-    new_id: &str,
-    age: &SessionAge,
-) -> std::result::Result<Vec<Row>, StoreError> {
+pub(super) async fn rekey(pool: &SqlitePool, old_id: &str, new_id: &str, age: &SessionAge) -> Result<Vec<Row>> {
     let (old, new) = (Key::local(old_id), Key::local(new_id));
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
     let sql = "SELECT session, registration FROM signoff_receiver_logins WHERE session IN ($1, $2)";
@@ -62,7 +59,7 @@ pub(super) async fn rekey(
         sqlx::query_as(sql).bind(old.as_str()).bind(new.as_str()).fetch_all(&mut *transaction).await?;
     let mut moved = Vec::new();
     for (_, registration) in locked.iter().filter(|(session, _)| session == old.as_str()) {
-        moved.push(Row::new(&Registration::new(new_id, read(registration)?.login), age)?);
+        moved.push(Row::new(&Registration::new(new_id, decoded(registration)?.login), age).map_err(encoding)?);
     }
     if old != new && !moved.is_empty() {
         forget(&mut *transaction, &old).await?;
@@ -107,13 +104,13 @@ pub(super) async fn remove(
     pool: &SqlitePool,
     sessions: &[Registration],
     age: &SessionAge,
-) -> std::result::Result<Vec<Registration>, StoreError> {
+) -> Result<Vec<Registration>> {
     let keys: Value = sessions.iter().map(|one| Key::session(one).into_string()).collect();
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
     let sql = "SELECT registration FROM signoff_receiver_logins
         WHERE session IN (SELECT value FROM json_each($1))";
     let locked: Vec<String> = sqlx::query_scalar(sql).bind(keys.to_string()).fetch_all(&mut *transaction).await?;
-    let held = locked.iter().map(|one| read(one)).collect::<std::result::Result<std::collections::HashSet<_>, _>>()?;
+    let held = locked.iter().map(|one| decoded(one)).collect::<Result<HashSet<_>>>()?;
     let gone: Vec<Registration> = sessions.iter().filter(|one| held.contains(*one)).cloned().collect();
     let mut ids: Vec<&str> = gone.iter().map(|one| one.local_id.as_str()).collect();
     ids.sort_unstable();
@@ -141,4 +138,12 @@ pub(super) async fn sweep(pool: &SqlitePool, now: i64) -> Result<bool> {
         more = more || dropped.rows_affected() >= BATCH.unsigned_abs();
     }
     Ok(more)
+}
+
+fn decoded(registration: &str) -> Result<Registration> {
+    read(registration).map_err(|error| sqlx::Error::Decode(error.into()))
+}
+
+fn encoding(error: StoreError) -> sqlx::Error {
+    sqlx::Error::Encode(error.into())
 }

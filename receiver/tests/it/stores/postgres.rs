@@ -94,3 +94,30 @@ mod registry {
 mod replay {
     signoff_receiver::replay_suite!(super::Tokens, #[tokio::test(flavor = "multi_thread")]);
 }
+
+mod shared {
+    crate::stores::shared::shared_suite!(super::Sessions);
+
+    #[tokio::test]
+    async fn what_is_over_goes_without_being_asked() {
+        if let Some(fixture) = <super::Sessions as super::RegistryFixture>::fresh().await {
+            crate::stores::shared::what_is_over_goes_without_being_asked(&fixture).await;
+        }
+    }
+}
+
+/// The application has migrations of its own, and several replicas start at the same time.
+#[tokio::test(flavor = "multi_thread")]
+async fn migrations_leave_those_of_the_application_alone() {
+    let Some(schema) = Schema::fresh().await else { return };
+    let pool = schema.pool();
+    let own = "CREATE TABLE _sqlx_migrations (mine INT); INSERT INTO _sqlx_migrations VALUES (7)";
+    sqlx::raw_sql(own).execute(&pool).await.unwrap();
+    let [one, other] = [schema.pool(), schema.pool()];
+    let started =
+        futures_util::future::join(PostgresRegistry::migrate(&one), PostgresReplayGuard::migrate(&other)).await;
+    assert!(started.0.is_ok() && started.1.is_ok(), "{started:?}");
+    PostgresRegistry::migrate(&pool).await.unwrap();
+    let left: Vec<i32> = sqlx::query_scalar("SELECT mine FROM _sqlx_migrations").fetch_all(&pool).await.unwrap();
+    assert_eq!(left, [7]);
+}

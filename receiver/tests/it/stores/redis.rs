@@ -94,3 +94,43 @@ mod registry {
 mod replay {
     signoff_receiver::replay_suite!(super::Tokens, #[tokio::test(flavor = "multi_thread")]);
 }
+
+mod shared {
+    use redis::AsyncCommands as _;
+    use signoff_receiver::registry::suite::RegistryFixture as _;
+    use signoff_receiver::replay::{Begun, TokenId};
+    use signoff_receiver::{
+        Login, Logout, LogoutTarget, Registration, ReplayGuard as _, SessionRegistry as _, Standing,
+    };
+
+    crate::stores::shared::shared_suite!(super::Sessions);
+
+    #[tokio::test]
+    async fn what_is_over_goes_without_being_asked() {
+        let Some(fixture) = <super::Sessions as super::RegistryFixture>::fresh().await else { return };
+        let Some(tokens) = <super::Tokens as super::ReplayFixture>::fresh().await else { return };
+        let now = fixture.now();
+        let login = Login { issuer: "i".into(), client_id: "c".into(), sub: "alice".into(), sid: None, at: now };
+        let registered = fixture.registry.register(&Registration::new("l1", login)).await.unwrap();
+        assert_eq!(registered, Standing::Alive);
+        let target = LogoutTarget::Session { sid: "s1".into() };
+        let out = Logout { issuer: "i".into(), client_id: "c".into(), target, at: now };
+        fixture.registry.bury(&out).await.unwrap();
+        for jti in ["1", "2"] {
+            let token = TokenId { issuer: "i".into(), jti: jti.into() };
+            assert_eq!(tokens.guard.begin(&token).await.unwrap(), Begun::Fresh);
+            if jti == "1" {
+                tokens.guard.commit(&token, now + 600).await.unwrap();
+            }
+        }
+        // A login, its two names, a tombstone; two tokens.
+        for (keyspace, keys, at_most) in [(&fixture.keyspace, 4, 3600), (&tokens.keyspace, 2, 600)] {
+            let held = keyspace.keys().await;
+            assert_eq!(held.len(), keys, "{held:?}");
+            for key in held {
+                let ttl: i64 = keyspace.connection().await.ttl(&key).await.unwrap();
+                assert!((1..=at_most + 61).contains(&ttl), "{key} {ttl}");
+            }
+        }
+    }
+}

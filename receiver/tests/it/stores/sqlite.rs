@@ -9,13 +9,15 @@ use signoff_receiver::{
     Clock as _, ManualClock, ReplayGuard, SessionAge, SessionRegistry, SqliteRegistry, SqliteReplayGuard,
 };
 use sqlx::SqlitePool;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use tempfile::TempDir;
 
 /// Another pool each time, as another process has it.
 fn pool(folder: &TempDir) -> SqlitePool {
     let options = SqliteConnectOptions::new().filename(folder.path().join("sessions.db")).create_if_missing(true);
-    SqlitePoolOptions::new().max_connections(4).connect_lazy_with(options.journal_mode(SqliteJournalMode::Wal))
+    SqlitePoolOptions::new()
+        .max_connections(4)
+        .connect_lazy_with(options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Normal))
 }
 
 struct Sessions {
@@ -99,4 +101,28 @@ mod registry {
 
 mod replay {
     signoff_receiver::replay_suite!(super::Tokens, #[tokio::test(flavor = "multi_thread")]);
+}
+
+mod shared {
+    crate::stores::shared::shared_suite!(super::Sessions);
+
+    #[tokio::test]
+    async fn what_is_over_goes_without_being_asked() {
+        if let Some(fixture) = <super::Sessions as super::RegistryFixture>::fresh().await {
+            crate::stores::shared::what_is_over_goes_without_being_asked(&fixture).await;
+        }
+    }
+}
+
+/// The application has migrations of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn migrations_leave_those_of_the_application_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let pool = pool(&folder);
+    let own = "CREATE TABLE _sqlx_migrations (mine INT); INSERT INTO _sqlx_migrations VALUES (7)";
+    sqlx::raw_sql(own).execute(&pool).await.unwrap();
+    SqliteRegistry::migrate(&pool).await.unwrap();
+    SqliteReplayGuard::migrate(&pool).await.unwrap();
+    let left: Vec<i32> = sqlx::query_scalar("SELECT mine FROM _sqlx_migrations").fetch_all(&pool).await.unwrap();
+    assert_eq!(left, [7]);
 }
