@@ -180,21 +180,21 @@ impl SessionStore for Sessions {
 
     async fn save(&self, record: &Record) -> session_store::Result<()> {
         let session = serde_json::to_string(record).map_err(|error| session_store::Error::Encode(error.to_string()))?;
-        self.put(&record.id.to_string(), session).await.map_err(backend)
+        self.put(&record.id.to_string(), session).await.map_err(|failure| backend(&failure))
     }
 
     async fn load(&self, id: &Id) -> session_store::Result<Option<Record>> {
-        let session = self.get(&id.to_string()).await.map_err(backend)?;
+        let session = self.get(&id.to_string()).await.map_err(|failure| backend(&failure))?;
         let parse =
             |text: String| serde_json::from_str(&text).map_err(|error| session_store::Error::Decode(error.to_string()));
         session.map(parse).transpose()
     }
 
     async fn delete(&self, id: &Id) -> session_store::Result<()> {
-        Sessions::delete(self, &id.to_string()).await.map_err(backend)
+        Sessions::delete(self, &id.to_string()).await.map_err(|failure| backend(&failure))
     }
 }
 
-fn backend(failure: Failure) -> session_store::Error {
+fn backend(failure: &Failure) -> session_store::Error {
     session_store::Error::Backend(failure.to_string())
 }

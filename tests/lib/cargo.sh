@@ -9,6 +9,8 @@ choose_skips() {
   [[ -n "${SIGNOFF_TEST_REDIS_URL:-}" ]] || skips+=(redis::)
   [[ -n "${SIGNOFF_TEST_PYTHON:-}" ]] || skips+=(python_publisher::)
   [[ -n "${SIGNOFF_TEST_PROMETHEUS:-}" ]] || skips+=(monitoring::)
+  [[ -n "${SIGNOFF_TEST_PROVIDER:-}" ]] || skips+=(examples::provider::)
+  [[ -n "${SIGNOFF_TEST_CHROMEDRIVER:-}" ]] || skips+=(examples::browser::)
 }
 
 # Arguments for the test binaries, after those of the caller.

@@ -79,6 +79,8 @@ environment() {
 	export SIGNOFF_TEST_RABBITMQ_SERVER=$(rabbitmq_server)
 	export SIGNOFF_TEST_PYTHON=$(python_with_pika)
 	export SIGNOFF_TEST_PROMETHEUS=$(prometheus_server)
+	export SIGNOFF_TEST_PROVIDER=$(provider_folder)
+	export SIGNOFF_TEST_CHROMEDRIVER=$(chromium_driver)
 	export SIGNOFF_TEST_REQUIRE=1
 	EXPORTS
 }

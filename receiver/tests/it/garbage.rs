@@ -1,7 +1,6 @@
 //! What does a flood of garbage cost? A process of its own takes it and is measured.
 
 use std::convert::Infallible;
-use std::process::Command;
 
 use axum::body::Body;
 use axum::http::{Request, Response};
@@ -12,18 +11,14 @@ use tower_service::Service;
 use crate::app::{Adapter, FORM, TestApp, TestClock, verifier};
 use crate::idp::Idp;
 use crate::mint::{Mint, b64, good_token, rsa};
+use crate::servers::run_alone;
 
 const IN_PROCESS: usize = 96_000;
 const OVER_HTTP: usize = 2_000;
 
 #[test]
 fn h21_a_hundred_thousand_garbage_posts_cost_one_fetch_and_no_memory() {
-    let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "--nocapture", "garbage::the_flood"])
-        .output()
-        .unwrap();
-    let told = String::from_utf8_lossy(&child.stdout);
-    assert!(child.status.success() && told.contains("1 passed"), "{told}{}", String::from_utf8_lossy(&child.stderr));
+    run_alone("garbage::the_flood");
 }
 
 #[tokio::test]

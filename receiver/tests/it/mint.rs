@@ -1,6 +1,6 @@
 //! How are tokens made, good and bad? By the testkit, under one name and with keys made once per run.
 
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 use std::sync::OnceLock;
 
 use base64::Engine as _;
@@ -48,6 +48,12 @@ impl Deref for Mint {
 
     fn deref(&self) -> &testkit::Mint {
         &self.0
+    }
+}
+
+impl DerefMut for Mint {
+    fn deref_mut(&mut self) -> &mut testkit::Mint {
+        &mut self.0
     }
 }
 

@@ -1,6 +1,7 @@
 //! Where are the servers that a test needs, and what is its own there?
 
 use std::io::Write as _;
+use std::process::Command;
 use std::time::Duration;
 
 use redis::aio::ConnectionManager;
@@ -29,6 +30,14 @@ pub(crate) fn say_or_fail(why: &str) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     // Not eprintln!: the output of a test that passes is swallowed.
     let _ = writeln!(std::io::stderr(), "{test}: skipped: {why}");
+}
+
+/// Runs an ignored test of this binary in a process of its own.
+pub(crate) fn run_alone(test: &str) {
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    let child = child.args(["--ignored", "--exact", "--nocapture", test]).output().unwrap();
+    let told = String::from_utf8_lossy(&child.stdout);
+    assert!(child.status.success() && told.contains("1 passed"), "{told}{}", String::from_utf8_lossy(&child.stderr));
 }
 
 /// Asks until the answer is `Some`, and fails after ten seconds.

@@ -1,4 +1,4 @@
-//! How is a real browser driven? Chromium, by the WebDriver protocol of W3C over plain HTTP.
+//! How is a real browser driven? Chromium, by the `WebDriver` protocol of W3C over plain HTTP.
 
 use std::process::Command;
 
