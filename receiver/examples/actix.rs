@@ -39,7 +39,7 @@ async fn main() -> Result<(), Failure> {
         let sessions = SessionMiddleware::builder(store.clone(), secret.clone())
             .cookie_name("shop".into())
             .cookie_same_site(SameSite::Lax)
-            .cookie_secure(site.options.url("").starts_with("https:"));
+            .cookie_secure(site.options.is_https());
         let app = App::new()
             .wrap(sessions.build())
             .app_data(site.clone())
@@ -106,7 +106,7 @@ async fn logout(site: Data<Site>, session: Session) -> Answer {
     match site.provider.departure(tokens).await {
         Ok(departure) => {
             let mut answer = redirect(&departure.url);
-            let cookie = header::HeaderValue::from_str(&departure_cookie(&departure));
+            let cookie = header::HeaderValue::from_str(&departure_cookie(&site.options, &departure));
             answer
                 .headers_mut()
                 .append(header::SET_COOKIE, cookie.map_err(actix_web::error::ErrorInternalServerError)?);

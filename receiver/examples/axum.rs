@@ -36,7 +36,7 @@ async fn main() -> Result<(), Failure> {
         SessionManagerLayer::new(IndexedSessionStore::new(site.sessions.clone(), Arc::clone(&site.registry)))
             .with_name("shop")
             .with_same_site(SameSite::Lax)
-            .with_secure(site.options.url("").starts_with("https:"));
+            .with_secure(site.options.is_https());
     let mut router = Router::new()
         .route("/session-events", get(session_events))
         .route("/", get(home))
@@ -122,7 +122,7 @@ async fn logout(State(site): State<Arc<Site>>, session: Session) -> Result<Respo
     session.sign_out().await?;
     Ok(match site.provider.departure(tokens).await {
         Ok(departure) => {
-            let cookie = [(header::SET_COOKIE, departure_cookie(&departure))];
+            let cookie = [(header::SET_COOKIE, departure_cookie(&site.options, &departure))];
             (cookie, Redirect::to(&departure.url)).into_response()
         }
         // Signed out here; the provider cannot be told.

@@ -19,7 +19,6 @@ use super::options::Options;
 pub(crate) struct Provider {
     pub(crate) options: Options,
     id_tokens: IdTokenVerifier,
-    http: reqwest::Client,
     metadata: OnceCell<ProviderMetadata>,
 }
 
@@ -70,8 +69,8 @@ type OidcClient = Client<
 >;
 
 impl Provider {
-    pub(crate) fn new(options: &Options, id_tokens: IdTokenVerifier) -> Result<Self, Failure> {
-        Ok(Self { options: options.clone(), id_tokens, http: client(&options.issuer)?, metadata: OnceCell::new() })
+    pub(crate) fn new(options: &Options, id_tokens: IdTokenVerifier) -> Self {
+        Self { options: options.clone(), id_tokens, metadata: OnceCell::new() }
     }
 
     /// What the provider says about itself; asked once.
@@ -130,7 +129,8 @@ impl Provider {
         }
         let exchange =
             client.exchange_code(AuthorizationCode::new(code)).set_pkce_verifier(PkceCodeVerifier::new(pkce));
-        let http = |request| send(self.http.clone(), request);
+        let client = client(&self.options.issuer)?;
+        let http = |request| send(client.clone(), request);
         Ok(exchange.request_async(&http).await?)
     }
 

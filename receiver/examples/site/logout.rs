@@ -8,6 +8,7 @@ use tokio::sync::OnceCell;
 
 use super::Failure;
 use super::login::{Provider, Tokens};
+use super::options::Options;
 
 const COOKIE: &str = "departure";
 
@@ -29,8 +30,10 @@ impl Provider {
 }
 
 /// For the browser that leaves, so that it can be told from one that followed a link.
-pub(crate) fn departure_cookie(departure: &Departure) -> String {
-    format!("{COOKIE}={}; Path=/signed-out; HttpOnly; SameSite=Lax", departure.state.as_deref().unwrap_or_default())
+pub(crate) fn departure_cookie(options: &Options, departure: &Departure) -> String {
+    let secure = if options.is_https() { "; Secure" } else { "" };
+    let state = departure.state.as_deref().unwrap_or_default();
+    format!("{COOKIE}={state}; Path=/signed-out; HttpOnly; SameSite=Lax{secure}")
 }
 
 /// Whether this is the browser that left, by its `Cookie` header and the `state` in the query.

@@ -39,13 +39,14 @@ impl Site {
     /// Asks nobody but the store: it starts while the provider is down. `refresh_token` finds it in a session
     /// as the framework writes it.
     pub(crate) async fn new(options: Options, refresh_token: fn(&str) -> Option<String>) -> Result<Self, Failure> {
+        tracing_subscriber::fmt().with_writer(std::io::stderr).init();
         let builder = LogoutTokenVerifier::builder().issuer(&options.issuer).client_id(&options.client_id);
         let builder = match &options.jwks_uri {
             Some(uri) => builder.jwks_uri(uri),
             None => builder.discover(),
         };
         let verifier = if options.allow_plain_http { builder.allow_plain_http() } else { builder }.build()?;
-        let provider = Arc::new(Provider::new(&options, verifier.id_tokens())?);
+        let provider = Arc::new(Provider::new(&options, verifier.id_tokens()));
         let Opened { sessions, registry, replay } = sessions::open(&options.store).await?;
         let kept = sessions.clone();
         let logout = BackchannelLogout::new(verifier, Arc::clone(&registry))

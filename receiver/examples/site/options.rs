@@ -35,6 +35,11 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// Whether browsers come over https.
+    pub(crate) fn is_https(&self) -> bool {
+        self.url("").starts_with("https:")
+    }
+
     /// Where browsers find this path.
     pub(crate) fn url(&self, path: &str) -> String {
         match &self.public_url {

@@ -34,6 +34,7 @@
 
 mod cases;
 mod key;
+mod keys;
 mod mint;
 mod server;
 
@@ -46,6 +47,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 pub use cases::{CASES, Case, Expected};
 pub use key::SigningKey;
+use keys::{Keys, rs256};
 pub use mint::Mint;
 use serde_json::{Value, json};
 use server::Log;
@@ -53,7 +55,7 @@ pub use server::Mood;
 use tokio::net::TcpListener;
 
 use crate::claims::LOGOUT_EVENT;
-use crate::{Algorithm, Clock, Login, SystemClock};
+use crate::{Clock, Login, SystemClock};
 
 /// The `kid` of the key that was there from the beginning.
 pub const FIRST_KID: &str = "first";
@@ -73,17 +75,6 @@ pub struct TestIssuer {
     tokens: Arc<AtomicU64>,
     pages: Arc<Mutex<HashMap<String, String>>>,
     log: Log,
-}
-
-struct Keys {
-    /// The last one signs; all are published.
-    own: Vec<(String, Arc<SigningKey>)>,
-    /// The one that [`TestIssuer::rotate`] puts in place. Made when it is asked for, as RSA keys take time.
-    next: Option<(String, Arc<SigningKey>)>,
-    es256: Arc<SigningKey>,
-    stranger: Option<Arc<SigningKey>>,
-    /// What is published beside `own`.
-    others: Vec<Value>,
 }
 
 impl TestIssuer {
@@ -284,33 +275,10 @@ impl TestIssuer {
     }
 }
 
-impl Keys {
-    fn generate() -> Self {
-        let (first, es256) = (rs256(), Arc::new(SigningKey::generate(Algorithm::ES256)));
-        let marked = |kid: &str, member: &str, value: &str| {
-            let mut jwk = first.jwk(kid);
-            jwk[member] = json!(value);
-            jwk
-        };
-        let weak = json!({"kty": "RSA", "kid": "weak", "n": b64([0xff; 128]), "e": "AQAB"});
-        let others = vec![
-            es256.jwk("es256"),
-            marked("pinned-to-es256", "alg", "ES256"),
-            marked("for-encryption", "use", "enc"),
-            weak,
-        ];
-        Self { own: vec![(FIRST_KID.into(), first)], next: None, es256, stranger: None, others }
-    }
-}
-
 impl fmt::Debug for TestIssuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TestIssuer").field("issuer", &self.issuer).finish_non_exhaustive()
     }
-}
-
-fn rs256() -> Arc<SigningKey> {
-    Arc::new(SigningKey::generate(Algorithm::RS256))
 }
 
 fn b64(bytes: impl AsRef<[u8]>) -> String {
