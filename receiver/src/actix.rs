@@ -1,18 +1,16 @@
 //! How does actix-web serve the endpoint?
 
-use std::time::Duration;
-
+use actix_web::dev::Payload;
+use actix_web::error::ErrorInternalServerError;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::{self, BytesMut, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, Resource};
-use futures_util::StreamExt as _;
+use actix_web::{FromRequest, HttpRequest, HttpResponse, Resource, ResponseError};
+use futures_util::future::LocalBoxFuture;
+use futures_util::{FutureExt as _, StreamExt as _};
 
-use crate::endpoint::BODY_LIMIT;
-use crate::{Answer, BackchannelLogout, Reason};
-
-/// How long a sender may take to deliver its body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::endpoint::{BODY_LIMIT, Envelope};
+use crate::{Answer, BackchannelLogout, LogoutError, LogoutToken, Reason};
 
 impl BackchannelLogout {
     /// The endpoint at this path, for `App::service`. It answers `POST` and refuses other methods.
@@ -25,7 +23,7 @@ impl BackchannelLogout {
         let endpoint = self.clone();
         let post = web::post().to(move |request: HttpRequest, body: web::Payload| {
             let endpoint = endpoint.clone();
-            async move { HttpResponse::from(answer(&endpoint, request.headers(), body).await) }
+            async move { HttpResponse::from(endpoint.answer(envelope(&request), read(body)).await) }
         });
         let other = web::to(|| async { HttpResponse::from(Answer::method_not_allowed()) });
         web::resource(path).route(post).default_service(other)
@@ -40,20 +38,29 @@ impl BackchannelLogout {
     }
 }
 
-async fn answer(endpoint: &BackchannelLogout, headers: &HeaderMap, body: web::Payload) -> Answer {
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let read = match declared_length(headers) {
-        Some(length) if length > BODY_LIMIT as u64 => Err(Reason::BodyTooLarge),
-        _ => tokio::time::timeout(BODY_TIMEOUT, read(body)).await.unwrap_or(Err(Reason::BodyUnreadable)),
-    };
-    match read {
-        Ok(body) => endpoint.respond(content_type, &body).await,
-        Err(reason) => BackchannelLogout::reject(reason),
+/// The verified token of the request, for handlers that do the rest themselves:
+/// [`BackchannelLogout::carry_out`], or something else.
+///
+/// The endpoint is looked for in the application data, as `web::Data<BackchannelLogout>`. Who sends
+/// anything but a good token is answered as the endpoint answers, and the handler does not run.
+impl FromRequest for LogoutToken {
+    type Error = actix_web::Error;
+    type Future = LocalBoxFuture<'static, Result<Self, actix_web::Error>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let endpoint = request.app_data::<web::Data<BackchannelLogout>>().cloned();
+        let (envelope, body) = (envelope(request), web::Payload::from_request(request, payload));
+        async move {
+            let endpoint = endpoint.ok_or_else(|| ErrorInternalServerError("no web::Data<BackchannelLogout>"))?;
+            Ok(endpoint.open_envelope(envelope, read(body.await?)).await?)
+        }
+        .boxed_local()
     }
 }
 
-fn declared_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+fn envelope(request: &HttpRequest) -> Envelope {
+    let header = |name| request.headers().get(name)?.to_str().ok();
+    Envelope::new(header(CONTENT_TYPE), header(CONTENT_LENGTH))
 }
 
 async fn read(mut body: web::Payload) -> Result<BytesMut, Reason> {
@@ -70,11 +77,25 @@ async fn read(mut body: web::Payload) -> Result<BytesMut, Reason> {
 
 impl From<Answer> for HttpResponse {
     fn from(answer: Answer) -> Self {
-        let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = Self::build(status);
+        let mut response = Self::build(status(&answer));
         for header in answer.headers {
             response.insert_header(header);
         }
         response.body(answer.body)
+    }
+}
+
+fn status(answer: &Answer) -> StatusCode {
+    StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// Answers as the endpoint does.
+impl ResponseError for LogoutError {
+    fn status_code(&self) -> StatusCode {
+        status(&Answer::error(self))
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        Answer::error(self).into()
     }
 }

@@ -60,7 +60,14 @@ impl Unavailable {
 }
 
 /// The whole chain of causes in one line, for the log.
-#[cfg(any(feature = "verifier", feature = "suite"))]
+#[cfg(any(
+    feature = "verifier",
+    feature = "suite",
+    feature = "postgres",
+    feature = "sqlite",
+    feature = "actix-session",
+    feature = "tower-sessions"
+))]
 pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
     std::iter::successors(Some(error), |error| (*error).source())
         .map(ToString::to_string)
@@ -77,5 +84,19 @@ impl StoreError {
     /// Wraps the store's own error, or a sentence.
     pub fn new(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self(Arc::from(cause.into()))
+    }
+}
+
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+impl From<sqlx::Error> for StoreError {
+    fn from(cause: sqlx::Error) -> Self {
+        Self::new(cause)
+    }
+}
+
+#[cfg(feature = "redis")]
+impl From<redis::RedisError> for StoreError {
+    fn from(cause: redis::RedisError) -> Self {
+        Self::new(cause)
     }
 }

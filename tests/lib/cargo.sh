@@ -6,10 +6,13 @@ cargo_test() { cargo test --workspace --all-features --no-fail-fast "$@"; }
 choose_skips() {
   skips=()
   [[ -n "${SIGNOFF_TEST_RABBITMQ_SERVER:-}" ]] || skips+=(broker_restart::)
+  [[ -n "${SIGNOFF_TEST_REDIS_URL:-}" ]] || skips+=(redis::)
   [[ -n "${SIGNOFF_TEST_PYTHON:-}" ]] || skips+=(python_publisher::)
   [[ -n "${SIGNOFF_TEST_PROMETHEUS:-}" ]] || skips+=(monitoring::)
   [[ -n "${SIGNOFF_TEST_VENV:-}" ]] || skips+=(deploy::compose:: deploy::lint::)
   [[ -n "${SIGNOFF_TEST_VENV:-}" && -n "${SIGNOFF_TEST_KUBECTL:-}" ]] || skips+=(deploy::kubernetes::)
+  [[ -n "${SIGNOFF_TEST_PROVIDER:-}" ]] || skips+=(examples::provider::)
+  [[ -n "${SIGNOFF_TEST_CHROMEDRIVER:-}" ]] || skips+=(examples::browser::)
 }
 
 # Arguments for the test binaries, after those of the caller.

@@ -45,6 +45,30 @@ test_venv() {
   if test_venv_made_from | cmp -s - "$(test_venv_place)/made-from.txt"; then test_venv_place; fi
 }
 
+redis_server() { command -v redis-server || true; }
+
+chromium_driver() { command -v chromedriver || true; }
+
+node_with_npm() {
+  command -v npm >/dev/null || return 0
+  if node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' 2>/dev/null; then command -v node; fi
+}
+
+readonly PROVIDER=receiver/tests/provider
+
+# The folder of the OpenID provider that the receiver's tests sign in at, if its modules are there.
+provider_folder() {
+  if [[ -n "$(node_with_npm)" && -e "$PROVIDER/node_modules/.package-lock.json" ]]; then echo "$PWD/$PROVIDER"; fi
+}
+
+# As its lock file says, once.
+install_provider() {
+  [[ "$PROVIDER/node_modules/.package-lock.json" -nt "$PROVIDER/package-lock.json" ]] && return
+  [[ -n "$(node_with_npm)" ]] || die "node is older than 20, or has no npm: install a newer one from https://nodejs.org"
+  say "installing the modules of $PROVIDER"
+  (cd "$PROVIDER" && npm ci --no-audit --no-fund >/dev/null) || die "npm ci failed in $PROVIDER"
+}
+
 missing_for_build() {
   command -v cc >/dev/null && command -v make >/dev/null || echo build-essential
   [[ -s /etc/ssl/certs/ca-certificates.crt ]] || echo ca-certificates
@@ -54,10 +78,13 @@ missing_for_tests() {
   missing_for_build
   [[ -n "$(postgres_bin)" ]] || echo postgresql
   [[ -n "$(rabbitmq_server)" ]] || echo rabbitmq-server
+  [[ -n "$(redis_server)" ]] || echo redis-server
   [[ -n "$(python_with_pika)" ]] || echo python3-pika
   [[ -n "$(prometheus_server)" ]] || echo prometheus
   [[ -n "$(kubectl_program)" ]] || echo kubernetes-client
   /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || echo python3-venv
+  [[ -n "$(chromium_driver)" ]] || echo chromium chromium-driver
+  command -v node >/dev/null && command -v npm >/dev/null || echo nodejs npm
 }
 
 # $1: a function that prints the packages that are missing.

@@ -22,6 +22,17 @@ pub enum MultiAudience {
     RequireAzp,
 }
 
+/// Whether a token must have an id of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum JtiPolicy {
+    /// `jti` is required, as the specification says.
+    #[default]
+    Required,
+    /// For providers that leave it out: a hash of the token stands in for it, so that the same token sent
+    /// again is still known.
+    HashIfAbsent,
+}
+
 /// What [`check`](ClaimsPolicy::check) insists on.
 #[derive(Debug, Clone)]
 pub struct ClaimsPolicy {
@@ -91,6 +102,15 @@ impl ClaimsPolicy {
     pub fn ignore_trailing_slash(mut self, ignore: bool) -> Self {
         self.ignore_trailing_slash = ignore;
         self
+    }
+
+    /// Whether a token with this `iss` is from the issuer.
+    pub(crate) fn is_from(&self, iss: &str) -> bool {
+        if self.ignore_trailing_slash {
+            iss.strip_suffix('/').unwrap_or(iss) == self.issuer.strip_suffix('/').unwrap_or(&self.issuer)
+        } else {
+            iss == self.issuer
+        }
     }
 
     /// The issuer whose tokens pass.

@@ -8,7 +8,7 @@ use crate::LogoutError;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Answer {
-    /// 200, 400, 405 or 503.
+    /// 200, 400, 405 or 503; 304 too for the script of the feature `events`.
     pub status: u16,
     /// Header names and values.
     pub headers: Vec<(&'static str, &'static str)>,

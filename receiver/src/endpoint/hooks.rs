@@ -8,14 +8,15 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::broadcast;
 
-use super::{Ended, Killed, Revocation};
-use crate::{BackchannelLogout, Registration, ReplayGuard, StoreError};
+use super::{Ended, Killed, LoggedOut, Revocation};
+use crate::{BackchannelLogout, LogoutError, Registration, ReplayGuard, StoreError};
 
 /// How many events a slow subscriber may be behind before it misses some.
 const EVENTS: usize = 1024;
 
 type Kill = dyn Fn(Registration) -> BoxFuture<'static, Result<Ended, StoreError>> + Send + Sync;
 type OnKilled = dyn Fn(&Killed) + Send + Sync;
+type OnOutcome = dyn Fn(&Result<LoggedOut, LogoutError>) + Send + Sync;
 type Revoke = dyn Fn(Revocation) + Send + Sync;
 
 /// What to do with a logout when the replay guard is out of order.
@@ -32,13 +33,14 @@ pub enum ReplayOutage {
 pub(super) struct Hooks {
     pub(super) kill: Option<Arc<Kill>>,
     pub(super) revoke: Option<Arc<Revoke>>,
+    pub(super) on_outcome: Option<Arc<OnOutcome>>,
     on_killed: Option<Arc<OnKilled>>,
     events: broadcast::Sender<Arc<Killed>>,
 }
 
 impl Hooks {
     pub(super) fn new() -> Self {
-        Self { kill: None, revoke: None, on_killed: None, events: broadcast::Sender::new(EVENTS) }
+        Self { kill: None, revoke: None, on_outcome: None, on_killed: None, events: broadcast::Sender::new(EVENTS) }
     }
 
     pub(super) fn tell(&self, killed: Killed) {
@@ -71,6 +73,14 @@ impl BackchannelLogout {
     #[must_use]
     pub fn on_killed(mut self, hook: impl Fn(&Killed) + Send + Sync + 'static) -> Self {
         self.hooks.on_killed = Some(Arc::new(hook));
+        self
+    }
+
+    /// Is told how each request to the endpoint came out, for metrics: how many sessions ended, whether it
+    /// had been carried out before, or by [code](crate::Reason::code) why not. Must not block.
+    #[must_use]
+    pub fn on_outcome(mut self, hook: impl Fn(&Result<LoggedOut, LogoutError>) + Send + Sync + 'static) -> Self {
+        self.hooks.on_outcome = Some(Arc::new(hook));
         self
     }
 

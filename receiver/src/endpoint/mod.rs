@@ -1,6 +1,8 @@
 //! What happens when a logout request arrives? The whole endpoint, without a web framework.
 
 mod answer;
+#[cfg(any(feature = "actix", feature = "receiver"))]
+mod envelope;
 mod form;
 mod hooks;
 mod killed;
@@ -10,6 +12,8 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use answer::Answer;
+#[cfg(any(feature = "actix", feature = "receiver"))]
+pub(crate) use envelope::Envelope;
 use futures_util::{StreamExt as _, stream};
 use hooks::Hooks;
 pub use hooks::ReplayOutage;
@@ -30,7 +34,7 @@ pub const BODY_LIMIT: usize = 64 * 1024;
 /// How many sessions of one logout are killed at the same time.
 const KILLS_AT_ONCE: usize = 16;
 
-/// The back-channel logout endpoint of one client at one issuer. Clones are the same endpoint.
+/// The back-channel logout endpoint. Clones are the same endpoint.
 #[derive(Clone)]
 pub struct BackchannelLogout {
     verifier: LogoutTokenVerifier,
@@ -65,13 +69,9 @@ impl BackchannelLogout {
     /// Answers a POST with this `Content-Type` and body, whose size the caller has bounded by
     /// [`BODY_LIMIT`].
     pub async fn respond(&self, content_type: Option<&str>, body: &[u8]) -> Answer {
-        let outcome = match form::logout_token(content_type, body) {
-            Ok(token) => self.logout(&token).await,
-            Err(reason) => Err(reason.into()),
-        };
-        match outcome {
-            Ok(_) => Answer::done(),
-            Err(error) => Self::refuse(&error),
+        match form::logout_token(content_type, body) {
+            Ok(token) => self.tell(&self.logout(&token).await),
+            Err(reason) => self.reject(reason),
         }
     }
 
@@ -81,7 +81,13 @@ impl BackchannelLogout {
     /// killed; the token stays in flight for [`LEASE`](crate::replay::LEASE), then the sender's retry
     /// finishes.
     pub async fn logout(&self, token: &str) -> Result<LoggedOut, LogoutError> {
-        let token = Arc::new(self.verifier.verify(token).await?);
+        self.carry_out(self.verifier.verify(token).await?).await
+    }
+
+    /// Ends the sessions that a verified token names, unless it has been carried out before: what
+    /// [`logout`](Self::logout) does after it has verified.
+    pub async fn carry_out(&self, token: LogoutToken) -> Result<LoggedOut, LogoutError> {
+        let token = Arc::new(token);
         let id = TokenId::from(&*token);
         if !self.replay.begin(&id).await? {
             tracing::info!("back-channel logout seen before");
@@ -102,18 +108,21 @@ impl BackchannelLogout {
 
     /// The answer to a request whose body could not be read, or is too large.
     #[must_use]
-    pub fn reject(reason: Reason) -> Answer {
-        Self::refuse(&reason.into())
+    pub fn reject(&self, reason: Reason) -> Answer {
+        self.tell(&Err(reason.into()))
     }
 
-    fn refuse(error: &LogoutError) -> Answer {
-        match error {
-            LogoutError::Rejected(reason) => tracing::info!(reason = reason.code(), "back-channel logout refused"),
-            LogoutError::Unavailable(cause) => {
-                tracing::warn!(reason = cause.code(), error = %chain(cause), "back-channel logout not possible now");
+    fn tell(&self, outcome: &Result<LoggedOut, LogoutError>) -> Answer {
+        if let Some(hook) = &self.hooks.on_outcome {
+            hook(outcome);
+        }
+        match outcome {
+            Ok(_) => Answer::done(),
+            Err(error) => {
+                log(error);
+                Answer::error(error)
             }
         }
-        Answer::error(error)
     }
 
     /// 30: how many died. A failure to kill some is told after all others were tried.
@@ -174,6 +183,15 @@ impl BackchannelLogout {
         let token = ended.refresh_token.filter(|token| !token.is_offline());
         if let (Some(revoke), Some(refresh_token)) = (&self.hooks.revoke, token) {
             revoke(Revocation { login: session.login.clone(), refresh_token });
+        }
+    }
+}
+
+fn log(error: &LogoutError) {
+    match error {
+        LogoutError::Rejected(reason) => tracing::info!(reason = reason.code(), "back-channel logout refused"),
+        LogoutError::Unavailable(cause) => {
+            tracing::warn!(reason = cause.code(), error = %chain(cause), "back-channel logout not possible now");
         }
     }
 }

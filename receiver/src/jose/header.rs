@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Algorithm, JosePolicy};
+use super::Algorithm;
 use crate::Reason;
 
 /// What the header's `typ` must say.
@@ -21,7 +21,7 @@ pub enum TypPolicy {
 pub(super) struct Header {
     alg: Option<String>,
     pub(super) kid: Option<String>,
-    typ: Option<String>,
+    pub(super) typ: Option<String>,
     crit: bool,
 }
 
@@ -36,19 +36,25 @@ impl Header {
         })
     }
 
-    pub(super) fn algorithm(&self, policy: &JosePolicy) -> Result<Algorithm, Reason> {
+    pub(super) fn algorithm(&self, allowed: &[Algorithm]) -> Result<Algorithm, Reason> {
         let name = self.alg.as_deref().ok_or(Reason::AlgorithmMissing)?;
         let algorithm = Algorithm::from_name(name).ok_or(Reason::AlgorithmNotAllowed)?;
-        if policy.algorithms.contains(&algorithm) { Ok(algorithm) } else { Err(Reason::AlgorithmNotAllowed) }
+        if allowed.contains(&algorithm) { Ok(algorithm) } else { Err(Reason::AlgorithmNotAllowed) }
     }
 
-    pub(super) fn check(&self, policy: &JosePolicy) -> Result<(), Reason> {
+    /// Whether it is just this algorithm.
+    pub(super) fn names(&self, algorithm: &str) -> Result<(), Reason> {
+        let name = self.alg.as_deref().ok_or(Reason::AlgorithmMissing)?;
+        if name == algorithm { Ok(()) } else { Err(Reason::AlgorithmNotAllowed) }
+    }
+
+    pub(super) fn check(&self, policy: TypPolicy) -> Result<(), Reason> {
         if self.crit {
             return Err(Reason::CriticalHeader);
         }
         let typ = self.typ.as_deref().map(str::to_ascii_lowercase);
         // RFC 7515, 4.1.9: "application/" may be left out.
-        match (typ.as_deref().map(|typ| typ.strip_prefix("application/").unwrap_or(typ)), policy.typ) {
+        match (typ.as_deref().map(|typ| typ.strip_prefix("application/").unwrap_or(typ)), policy) {
             (Some("logout+jwt"), _) | (Some("jwt") | None, TypPolicy::Lenient) => Ok(()),
             _ => Err(Reason::TypeNotAllowed),
         }

@@ -65,6 +65,11 @@ impl KeyCache {
         Self { source, times, algorithms, clock, state: Mutex::default(), flight: Arc::default() }
     }
 
+    /// Those it reads keys for.
+    pub(crate) fn algorithms(&self) -> &[Algorithm] {
+        &self.algorithms
+    }
+
     /// The keys to judge a token by.
     pub(crate) async fn current(self: &Arc<Self>) -> Result<Seen, Unavailable> {
         let (set, readings, renew) = {
@@ -85,6 +90,8 @@ impl KeyCache {
     /// none, or it is too soon to ask.
     pub(crate) async fn newer(self: &Arc<Self>, seen: &Seen) -> Result<Option<Arc<KeySet>>, Unavailable> {
         if seen.brand_new {
+            // That reading was the one of this minute.
+            self.state().asked_for_unknown_at = Some(self.clock.instant());
             return Ok(None);
         }
         let flight = Arc::clone(&self.flight).lock_owned().await;

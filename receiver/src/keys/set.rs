@@ -41,26 +41,26 @@ impl KeySet {
     }
 
     /// 23: the signature, by the key the token names, or by any of its kind where it names none.
-    pub(crate) fn verify(&self, token: &Unverified<'_>) -> Verdict {
-        match &token.kid {
-            Some(kid) => self.verify_by_name(kid, token),
-            None => self.verify_by_any(token),
+    pub(crate) fn verify(&self, token: &Unverified<'_>, algorithm: Algorithm) -> Verdict {
+        match token.kid() {
+            Some(kid) => self.verify_by_name(kid, token, algorithm),
+            None => self.verify_by_any(token, algorithm),
         }
     }
 
-    fn verify_by_name(&self, kid: &str, token: &Unverified<'_>) -> Verdict {
+    fn verify_by_name(&self, kid: &str, token: &Unverified<'_>, algorithm: Algorithm) -> Verdict {
         let mut named = self.keys.iter().filter(|key| key.kid.as_deref() == Some(kid)).peekable();
         let Some(first) = named.peek() else { return Verdict::NotByThese(Reason::KeyUnknown) };
         let refusal = first.refusal();
-        match any_verifies(named, token) {
+        match any_verifies(named, token, algorithm) {
             None => Verdict::Refused(refusal),
             Some(true) => Verdict::Valid,
             Some(false) => Verdict::Refused(Reason::SignatureInvalid),
         }
     }
 
-    fn verify_by_any(&self, token: &Unverified<'_>) -> Verdict {
-        match any_verifies(self.keys.iter(), token) {
+    fn verify_by_any(&self, token: &Unverified<'_>, algorithm: Algorithm) -> Verdict {
+        match any_verifies(self.keys.iter(), token, algorithm) {
             None if self.keys.iter().all(|key| key.too_weak) => Verdict::NotByThese(Reason::KeyTooWeak),
             None => Verdict::NotByThese(Reason::KeyUnknown),
             Some(true) => Verdict::Valid,
@@ -70,8 +70,8 @@ impl KeySet {
 }
 
 /// `None`: none of the keys is for the token's algorithm.
-fn any_verifies<'k>(keys: impl Iterator<Item = &'k Key>, token: &Unverified<'_>) -> Option<bool> {
-    let mut fitting = keys.filter_map(|key| key.for_algorithm(token.algorithm)).peekable();
+fn any_verifies<'k>(keys: impl Iterator<Item = &'k Key>, token: &Unverified<'_>, algorithm: Algorithm) -> Option<bool> {
+    let mut fitting = keys.filter_map(|key| key.for_algorithm(algorithm)).peekable();
     fitting.peek()?;
     Some(fitting.any(|key| key.verify_sig(token.signed, &token.signature).is_ok()))
 }

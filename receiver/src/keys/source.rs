@@ -4,22 +4,26 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::Client;
-use reqwest::header::ACCEPT;
 use tokio::io::AsyncReadExt as _;
-use url::Url;
 
 use super::KeySet;
 use crate::jose::Algorithm;
+use crate::metadata::{Cause, ProviderMetadata};
+use crate::outbound::{BadRemote, GetError, MAX_BYTES, Remote};
 
-/// A key set with certificates is some ten kilobytes; this is generous.
-const MAX_BYTES: usize = 512 * 1024;
+const JWKS: &str = "application/jwk-set+json, application/json";
 
 /// Where the key set is.
 #[derive(Debug)]
 pub(crate) enum KeySource {
     File(PathBuf),
-    Uri(Url, Client),
+    Uri(Remote),
+    /// Where the discovery document says, each time anew: providers move.
+    Discovery {
+        issuer: String,
+        document: Remote,
+        plain_http: bool,
+    },
 }
 
 /// What one reading brought; shared by all who waited for it.
@@ -30,10 +34,12 @@ pub(super) type Fetched = Result<Arc<KeySet>, Arc<FetchError>>;
 pub(super) enum FetchError {
     #[error("no answer within {0:?}")]
     TimedOut(Duration),
-    #[error("request failed")]
-    Http(#[source] reqwest::Error),
-    #[error("answered with status {0}")]
-    Status(u16),
+    #[error(transparent)]
+    Http(GetError),
+    #[error("discovery")]
+    Discovery(#[source] Cause),
+    #[error("the jwks_uri of the discovery document")]
+    JwksUri(#[source] BadRemote),
     #[error("file not readable")]
     File(#[source] std::io::Error),
     #[error("larger than {MAX_BYTES} bytes")]
@@ -55,7 +61,16 @@ impl KeySource {
     async fn read(&self) -> Result<Vec<u8>, FetchError> {
         match self {
             Self::File(path) => read_file(path).await,
-            Self::Uri(uri, client) => get(uri, client).await.map_err(|error| FetchError::Http(error.without_url()))?,
+            Self::Uri(remote) => remote.get(JWKS).await.map_err(FetchError::Http),
+            Self::Discovery { issuer, document, plain_http } => {
+                let metadata = ProviderMetadata::read(issuer, document).await.map_err(FetchError::Discovery)?;
+                let keys = Remote::new(&metadata.jwks_uri, *plain_http).map_err(FetchError::JwksUri)?;
+                // Whom https vouches for is not to be asked over less.
+                if document.is_https() && !keys.is_https() {
+                    return Err(FetchError::JwksUri(BadRemote::PlainHttp));
+                }
+                keys.get(JWKS).await.map_err(FetchError::Http)
+            }
         }
     }
 }
@@ -65,20 +80,4 @@ async fn read_file(path: &PathBuf) -> Result<Vec<u8>, FetchError> {
     let mut bytes = Vec::new();
     file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).await.map_err(FetchError::File)?;
     if bytes.len() > MAX_BYTES { Err(FetchError::TooLarge) } else { Ok(bytes) }
-}
-
-async fn get(uri: &Url, client: &Client) -> reqwest::Result<Result<Vec<u8>, FetchError>> {
-    let mut response =
-        client.get(uri.clone()).header(ACCEPT, "application/jwk-set+json, application/json").send().await?;
-    if response.status() != 200 {
-        return Ok(Err(FetchError::Status(response.status().as_u16())));
-    }
-    let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        if bytes.len() + chunk.len() > MAX_BYTES {
-            return Ok(Err(FetchError::TooLarge));
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(Ok(bytes))
 }

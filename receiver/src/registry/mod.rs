@@ -15,6 +15,12 @@ mod login;
 mod logout;
 mod memory;
 mod name;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 #[cfg(feature = "suite")]
 pub mod suite;
 
@@ -27,6 +33,12 @@ pub use login::{Login, Registration};
 pub use logout::Logout;
 pub use memory::MemoryRegistry;
 pub use name::{Check, Name, Tombstone};
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresRegistry;
+#[cfg(feature = "redis")]
+pub use redis::RedisRegistry;
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteRegistry;
 
 use crate::StoreError;
 

@@ -5,6 +5,12 @@
 //! of the feature `suite` try it.
 
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 #[cfg(feature = "suite")]
 pub mod suite;
 
@@ -13,6 +19,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 pub use memory::MemoryReplayGuard;
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresReplayGuard;
+#[cfg(feature = "redis")]
+pub use redis::RedisReplayGuard;
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteReplayGuard;
 
 use crate::{LogoutToken, StoreError};
 

@@ -4,13 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::{Certificate, Client, redirect};
-use url::{Host, Url};
-
-use super::{LogoutTokenVerifier, Rules};
-use crate::claims::{ClaimsPolicy, ExpPolicy, MultiAudience};
-use crate::jose::{Algorithm, JosePolicy, TypPolicy};
+use super::{Keys, LogoutTokenVerifier, Trusted};
+use crate::claims::{ClaimsPolicy, ExpPolicy, JtiPolicy, MultiAudience};
+use crate::jose::{Algorithm, HmacAlgorithm, JosePolicy, Secret, SignaturePolicy, TypPolicy};
 use crate::keys::{KeyCache, KeySource, Times};
+use crate::metadata::well_known;
+use crate::outbound::{BadRemote, Remote};
 use crate::{Clock, SystemClock};
 
 /// Collects what [`LogoutTokenVerifier`] needs to know.
@@ -18,17 +17,22 @@ use crate::{Clock, SystemClock};
 #[must_use]
 pub struct LogoutTokenVerifierBuilder {
     claims: ClaimsPolicy,
-    jose: JosePolicy,
-    jwks: Option<Jwks>,
+    algorithms: Vec<Algorithm>,
+    typ: TypPolicy,
+    jti: JtiPolicy,
+    keys: Option<Source>,
     plain_http: bool,
     times: Times,
     clock: Arc<dyn Clock>,
 }
 
 #[derive(Debug)]
-enum Jwks {
+enum Source {
+    Discovery,
     Uri(String),
     File(PathBuf),
+    /// `None`: the secret is too short.
+    Shared(HmacAlgorithm, Option<Secret>),
 }
 
 /// What is missing or wrong in the configuration of a verifier.
@@ -41,8 +45,8 @@ pub enum BuildError {
     /// No `client_id`, or an empty one.
     #[error("client_id is missing")]
     NoClientId,
-    /// Neither `jwks_uri` nor `jwks_file`.
-    #[error("neither jwks_uri nor jwks_file is given")]
+    /// None of `discover`, `jwks_uri`, `jwks_file`, `hmac`.
+    #[error("none of discover, jwks_uri, jwks_file, hmac is given")]
     NoKeys,
     /// An empty list of algorithms.
     #[error("no signature algorithm is allowed")]
@@ -50,11 +54,20 @@ pub enum BuildError {
     /// `exp` is optional and no maximum age is set: a token would be good for ever.
     #[error("without a maximum age, exp must be required")]
     UnboundedLifetime,
+    /// The secret has fewer bytes than the hash (RFC 7518, section 3.2).
+    #[error("the secret is shorter than its algorithm demands")]
+    SecretTooShort,
+    /// Two verifiers are for the same issuer and client.
+    #[error("two verifiers are for the same issuer and client")]
+    Ambiguous,
+    /// The issuer is not an absolute http or https URL: there is nothing to discover.
+    #[error("issuer is not an absolute http or https URL")]
+    Issuer,
     /// `jwks_uri` is not an absolute http or https URL.
     #[error("jwks_uri is not an absolute http or https URL")]
     JwksUri,
-    /// `jwks_uri` is http, beyond this machine, and that was not allowed.
-    #[error("jwks_uri is not https; allow_plain_http() accepts that")]
+    /// `jwks_uri`, or the issuer to discover, is http, beyond this machine, and that was not allowed.
+    #[error("the provider's address is not https; allow_plain_http() accepts that")]
     PlainHttp,
     /// The HTTP client cannot work here; on machines without CA certificates, for one.
     #[error("the HTTP client could not be built")]
@@ -65,8 +78,10 @@ impl LogoutTokenVerifierBuilder {
     pub(super) fn new() -> Self {
         Self {
             claims: ClaimsPolicy::new("", ""),
-            jose: JosePolicy { algorithms: Algorithm::ALL.to_vec(), typ: TypPolicy::default() },
-            jwks: None,
+            algorithms: Algorithm::ALL.to_vec(),
+            typ: TypPolicy::default(),
+            jti: JtiPolicy::default(),
+            keys: None,
             plain_http: false,
             times: Times { timeout: Duration::from_secs(5), max_age: Duration::from_mins(10) },
             clock: Arc::new(SystemClock),
@@ -85,15 +100,30 @@ impl LogoutTokenVerifierBuilder {
         self
     }
 
-    /// Where the provider publishes its keys; read when the first token comes. This or `jwks_file` is required.
+    /// Reads the provider's discovery document (`/.well-known/openid-configuration`) to find its keys, when
+    /// the first token comes and each time the keys are read. This, `jwks_uri`, `jwks_file` or `hmac` is
+    /// required; the last one given counts.
+    pub fn discover(mut self) -> Self {
+        self.keys = Some(Source::Discovery);
+        self
+    }
+
+    /// Where the provider publishes its keys; read when the first token comes.
     pub fn jwks_uri(mut self, uri: impl Into<String>) -> Self {
-        self.jwks = Some(Jwks::Uri(uri.into()));
+        self.keys = Some(Source::Uri(uri.into()));
         self
     }
 
     /// A file that holds the provider's keys as a JSON Web Key Set; read again as a URL would be.
     pub fn jwks_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.jwks = Some(Jwks::File(path.into()));
+        self.keys = Some(Source::File(path.into()));
+        self
+    }
+
+    /// For a client that is registered with HS256, HS384 or HS512: tokens are signed with this secret, the
+    /// octets of the `client_secret` (OpenID Connect Core, section 10.1), and no other tokens are accepted.
+    pub fn hmac(mut self, algorithm: HmacAlgorithm, secret: impl AsRef<[u8]>) -> Self {
+        self.keys = Some(Source::Shared(algorithm, Secret::new(algorithm, secret.as_ref())));
         self
     }
 
@@ -105,21 +135,27 @@ impl LogoutTokenVerifierBuilder {
     }
 
     /// The signature algorithms to accept; all of [`Algorithm::ALL`] unless set. Best: the one the
-    /// client is registered with (`id_token_signed_response_alg`).
+    /// client is registered with (`id_token_signed_response_alg`). Means nothing with [`hmac`](Self::hmac).
     pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
-        self.jose.algorithms = algorithms.into_iter().collect();
+        self.algorithms = algorithms.into_iter().collect();
         self
     }
 
     /// What the header's `typ` must say; lenient unless set.
     pub fn typ(mut self, policy: TypPolicy) -> Self {
-        self.jose.typ = policy;
+        self.typ = policy;
         self
     }
 
     /// Whether `exp` must be there; required unless set.
     pub fn exp(mut self, policy: ExpPolicy) -> Self {
         self.claims = self.claims.exp(policy);
+        self
+    }
+
+    /// Whether `jti` must be there; required unless set.
+    pub fn jti(mut self, policy: JtiPolicy) -> Self {
+        self.jti = policy;
         self
     }
 
@@ -172,63 +208,53 @@ impl LogoutTokenVerifierBuilder {
     }
 
     /// The verifier. Does no I/O: it can be built before the provider is up.
-    pub fn build(self) -> Result<LogoutTokenVerifier, BuildError> {
+    pub fn build(mut self) -> Result<LogoutTokenVerifier, BuildError> {
         if self.claims.issuer.is_empty() {
             return Err(BuildError::NoIssuer);
         }
         if self.claims.client_id.is_empty() {
             return Err(BuildError::NoClientId);
         }
-        if self.jose.algorithms.is_empty() {
+        if self.algorithms.is_empty() {
             return Err(BuildError::NoAlgorithms);
         }
         if !self.claims.bounds_lifetime() {
             return Err(BuildError::UnboundedLifetime);
         }
-        let source = match self.jwks.ok_or(BuildError::NoKeys)? {
-            Jwks::File(path) => KeySource::File(path),
-            Jwks::Uri(uri) => remote(&uri, self.plain_http)?,
+        let (signature, keys) = match self.keys.take().ok_or(BuildError::NoKeys)? {
+            Source::Shared(algorithm, secret) => {
+                (SignaturePolicy::Shared(algorithm), Keys::Shared(secret.ok_or(BuildError::SecretTooShort)?))
+            }
+            Source::File(path) => self.published(KeySource::File(path)),
+            Source::Uri(uri) => {
+                let remote = Remote::new(&uri, self.plain_http);
+                self.published(KeySource::Uri(remote.map_err(|bad| address(bad, BuildError::JwksUri))?))
+            }
+            Source::Discovery => {
+                let document = well_known(&self.claims.issuer, self.plain_http);
+                let document = document.map_err(|bad| address(bad, BuildError::Issuer))?;
+                let (issuer, plain_http) = (self.claims.issuer.clone(), self.plain_http);
+                self.published(KeySource::Discovery { issuer, document, plain_http })
+            }
         };
-        let keys = KeyCache::new(source, self.times, self.jose.algorithms.clone(), Arc::clone(&self.clock));
-        let rules = Rules { jose: self.jose, claims: self.claims, clock: self.clock };
-        Ok(LogoutTokenVerifier { rules: Arc::new(rules), keys: Arc::new(keys) })
+        let jose = JosePolicy { signature, typ: self.typ };
+        let trusted = Trusted { jose, claims: self.claims, jti: self.jti, clock: self.clock, keys };
+        Ok(LogoutTokenVerifier { trusted: vec![Arc::new(trusted)] })
+    }
+
+    fn published(&self, source: KeySource) -> (SignaturePolicy, Keys) {
+        let algorithms = self.algorithms.clone();
+        let cache = KeyCache::new(source, self.times, algorithms.clone(), Arc::clone(&self.clock));
+        (SignaturePolicy::Published(algorithms), Keys::Published(Arc::new(cache)))
     }
 }
 
-fn remote(uri: &str, plain_http: bool) -> Result<KeySource, BuildError> {
-    let uri = Url::parse(uri).map_err(|_| BuildError::JwksUri)?;
-    let this_machine = match uri.host().ok_or(BuildError::JwksUri)? {
-        Host::Ipv4(ip) => ip.is_loopback(),
-        Host::Ipv6(ip) => ip.is_loopback(),
-        Host::Domain(name) => name == "localhost",
-    };
-    match uri.scheme() {
-        "https" => {}
-        "http" if this_machine || plain_http => {}
-        "http" => return Err(BuildError::PlainHttp),
-        _ => return Err(BuildError::JwksUri),
+fn address(bad: BadRemote, not_a_url: BuildError) -> BuildError {
+    match bad {
+        BadRemote::NotAUrl => not_a_url,
+        BadRemote::PlainHttp => BuildError::PlainHttp,
+        BadRemote::Client(error) => BuildError::HttpClient(error),
     }
-    let client = client(uri.scheme() == "https", this_machine).map_err(BuildError::HttpClient)?;
-    Ok(KeySource::Uri(uri, client))
-}
-
-#[expect(clippy::disallowed_methods, reason = "asks one configured address; the guard is for addresses others choose")]
-fn client(tls: bool, this_machine: bool) -> reqwest::Result<Client> {
-    let mut client = Client::builder()
-        .redirect(redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .referer(false)
-        .connect_timeout(Duration::from_secs(2))
-        // Minutes pass between two readings, and a kept connection would belong to one runtime.
-        .pool_max_idle_per_host(0);
-    if !tls {
-        // Else it fails on machines without CA certificates, which plain http does not need.
-        client = client.tls_certs_only(Vec::<Certificate>::new());
-    }
-    if this_machine {
-        client = client.no_proxy();
-    }
-    client.build()
 }
 
 #[cfg(test)]
@@ -249,6 +275,34 @@ mod tests {
         assert!(matches!(no_keys, Err(BuildError::NoKeys)));
         let for_ever = builder().exp(ExpPolicy::IfPresent).max_age(None).build();
         assert!(matches!(for_ever, Err(BuildError::UnboundedLifetime)));
+    }
+
+    #[test]
+    fn j13_a_secret_has_as_many_bytes_as_the_hash() {
+        for algorithm in [HmacAlgorithm::HS256, HmacAlgorithm::HS384, HmacAlgorithm::HS512] {
+            let build = |size: usize| builder().hmac(algorithm, vec![7; size]).build();
+            assert!(build(algorithm.size()).is_ok(), "{algorithm:?}");
+            assert!(matches!(build(algorithm.size() - 1), Err(BuildError::SecretTooShort)), "{algorithm:?}");
+        }
+    }
+
+    #[test]
+    fn two_verifiers_for_the_same_tokens_are_a_mistake() {
+        let one = |issuer: &str, client: &str| builder().issuer(issuer).client_id(client).build().unwrap();
+        let any = |verifiers: Vec<LogoutTokenVerifier>| LogoutTokenVerifier::any_of(verifiers);
+        assert!(any(vec![one("a", "c"), one("b", "c"), one("a", "d")]).is_ok());
+        assert!(matches!(any(vec![]), Err(BuildError::NoIssuer)));
+        assert!(matches!(any(vec![one("a", "c"), one("b", "c"), one("a", "c")]), Err(BuildError::Ambiguous)));
+        let tolerant = builder().issuer("a/").client_id("c").ignore_trailing_slash().build().unwrap();
+        assert!(matches!(any(vec![one("a", "c"), tolerant]), Err(BuildError::Ambiguous)));
+    }
+
+    #[test]
+    fn what_cannot_be_discovered_is_named() {
+        let build = |issuer: &str| builder().issuer(issuer).discover().build();
+        assert!(build("https://idp.example.com/tenant/").is_ok());
+        assert!(matches!(build("idp"), Err(BuildError::Issuer)));
+        assert!(matches!(build("http://idp.example.com"), Err(BuildError::PlainHttp)));
     }
 
     #[test]

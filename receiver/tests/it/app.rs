@@ -1,15 +1,17 @@
-//! What does a relying party look like? An actix-web server on loopback with the endpoint in it.
+//! What does a relying party look like? A server on loopback with the endpoint in it, by actix-web or axum.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use actix_web::middleware::{DefaultHeaders, NormalizePath};
 use actix_web::{App, HttpServer, web};
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, State};
 use reqwest::{Method, Response};
 use serde_json::Value;
 use signoff_receiver::{
-    BackchannelLogout, Clock, Killed, Login, LogoutTokenVerifier, LogoutTokenVerifierBuilder, MemoryRegistry,
-    Registration, SessionRegistry as _, Standing, SystemClock,
+    BackchannelLogout, Clock, Killed, Login, LogoutToken, LogoutTokenVerifier, LogoutTokenVerifierBuilder,
+    MemoryRegistry, Registration, SessionEvents, SessionRegistry, Standing, SystemClock, Watched,
 };
 
 use crate::idp::{Idp, spawn};
@@ -17,6 +19,35 @@ use crate::mint::{CLIENT, ISS, now, rsa};
 
 pub(crate) const PATH: &str = "/backchannel-logout";
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
+
+/// The framework that serves the endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Adapter {
+    Actix,
+    Axum,
+}
+
+/// Makes two tests of each function that takes an [`Adapter`].
+macro_rules! on_both_adapters {
+    ($($name:ident)*) => {
+        mod actix {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(crate::app::Adapter::Actix).await;
+            })*
+        }
+        mod axum {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(crate::app::Adapter::Axum).await;
+            })*
+        }
+    };
+}
+pub(crate) use on_both_adapters;
+
+/// How often an open stream of events looks, and speaks.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A clock that runs with the machine's and can be set forward.
 #[derive(Debug, Clone, Default)]
@@ -51,11 +82,12 @@ pub(crate) struct TestApp {
 
 impl TestApp {
     /// The provider publishes [`rsa`] as `k1`.
-    pub(crate) async fn start() -> Self {
-        Self::start_with(|builder| builder, |endpoint| endpoint).await
+    pub(crate) async fn start_on(adapter: Adapter) -> Self {
+        Self::start_with(adapter, |builder| builder, |endpoint| endpoint).await
     }
 
     pub(crate) async fn start_with(
+        adapter: Adapter,
         policy: impl FnOnce(LogoutTokenVerifierBuilder) -> LogoutTokenVerifierBuilder,
         hooks: impl FnOnce(BackchannelLogout) -> BackchannelLogout,
     ) -> Self {
@@ -66,7 +98,7 @@ impl TestApp {
         let log = Arc::clone(&killed);
         let endpoint = BackchannelLogout::new(verifier, sessions.clone())
             .on_killed(move |one| log.lock().unwrap().push(one.clone()));
-        let address = serve(hooks(endpoint));
+        let address = serve(adapter, hooks(endpoint));
         Self { idp, clock, sessions, killed, address, client: client() }
     }
 
@@ -81,7 +113,15 @@ impl TestApp {
     }
 
     pub(crate) async fn send(&self, method: Method, query: &str, content_type: Option<&str>, body: String) -> Reply {
-        let mut request = self.client.request(method, format!("http://{}{PATH}{query}", self.address)).body(body);
+        self.send_to(method, &format!("{PATH}{query}"), content_type, body).await
+    }
+
+    pub(crate) fn get(&self, path: &str) -> reqwest::RequestBuilder {
+        self.client.get(format!("http://{}{path}", self.address))
+    }
+
+    pub(crate) async fn send_to(&self, method: Method, path: &str, content_type: Option<&str>, body: String) -> Reply {
+        let mut request = self.client.request(method, format!("http://{}{path}", self.address)).body(body);
         if let Some(content_type) = content_type {
             request = request.header("content-type", content_type);
         }
@@ -107,6 +147,16 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
+    /// What the endpoint at this URL answers to the token.
+    pub(crate) async fn of_post(url: &str, token: &str) -> Self {
+        let request = client().post(url).header("content-type", FORM).body(format!("logout_token={token}"));
+        Self::read(request.send().await.unwrap()).await
+    }
+
+    pub(crate) async fn of_get(url: &str) -> Self {
+        Self::read(client().get(url).send().await.unwrap()).await
+    }
+
     async fn read(response: Response) -> Self {
         let header = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
         Self {
@@ -138,8 +188,17 @@ pub(crate) fn session(local_id: &str, sub: &str, sid: Option<&str>) -> Registrat
     Registration::new(local_id, Login { issuer: ISS.into(), client_id: CLIENT.into(), sub, sid, at: now() })
 }
 
+/// An application with the endpoint in it; its address.
+pub(crate) fn serve(adapter: Adapter, endpoint: BackchannelLogout) -> String {
+    match adapter {
+        Adapter::Actix => serve_actix(endpoint),
+        Adapter::Axum => serve_axum(endpoint),
+    }
+}
+
 /// An application with configuration and middleware of its own, none of which may matter.
-fn serve(endpoint: BackchannelLogout) -> String {
+fn serve_actix(endpoint: BackchannelLogout) -> String {
+    let events = endpoint.events().look_every(LOOK).heartbeat_every(LOOK);
     let server = HttpServer::new(move || {
         App::new()
             .wrap(NormalizePath::trim())
@@ -148,6 +207,17 @@ fn serve(endpoint: BackchannelLogout) -> String {
             .app_data(web::PayloadConfig::new(16))
             .service(endpoint.resource(PATH))
             .configure(endpoint.configure("/second/backchannel-logout"))
+            .route("/extractor", web::get().to(|| async { "the login" }))
+            .route("/extractor", web::post().to(extracted_by_actix))
+            .service({
+                let registry = Arc::clone(endpoint.registry());
+                events.resource("/session-events", move |request| {
+                    let cookie = request.headers().get("cookie").map(|cookie| cookie.to_str().unwrap().to_owned());
+                    who(Arc::clone(&registry), cookie)
+                })
+            })
+            .service(SessionEvents::script_resource("/session-events.js"))
+            .app_data(web::Data::new(endpoint.clone()))
             .default_service(web::to(|| async { "the application" }))
     });
     let server = server.workers(1).disable_signals().bind("127.0.0.1:0").unwrap();
@@ -157,7 +227,51 @@ fn serve(endpoint: BackchannelLogout) -> String {
     address
 }
 
+async fn extracted_by_actix(endpoint: web::Data<BackchannelLogout>, token: LogoutToken) -> String {
+    carry_out(&endpoint, token).await
+}
+
+fn serve_axum(endpoint: BackchannelLogout) -> String {
+    let registry = Arc::clone(endpoint.registry());
+    let events = endpoint.events().look_every(LOOK).heartbeat_every(LOOK);
+    let streams = events.router("/session-events", move |request| {
+        let cookie = request.headers().get("cookie").map(|cookie| cookie.to_str().unwrap().to_owned());
+        who(Arc::clone(&registry), cookie)
+    });
+    let router = Router::new()
+        .merge(streams)
+        .merge(SessionEvents::script_router("/session-events.js"))
+        .merge(endpoint.router(PATH))
+        .merge(endpoint.router("/second/backchannel-logout"))
+        .route("/extractor", axum::routing::post(extracted_by_axum).get(|| async { "the login" }))
+        .fallback(|| async { "the application" })
+        .layer(DefaultBodyLimit::max(16))
+        .with_state(endpoint);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    spawn(async move { axum::serve(tokio::net::TcpListener::from_std(listener).unwrap(), router).await.unwrap() });
+    address
+}
+
+async fn extracted_by_axum(State(endpoint): State<BackchannelLogout>, token: LogoutToken) -> String {
+    carry_out(&endpoint, token).await
+}
+
+/// The session whose id is the cookie.
+async fn who(registry: Arc<dyn SessionRegistry>, cookie: Option<String>) -> Option<Watched> {
+    let local_id = cookie?;
+    let login = registry.logins(&local_id).await.unwrap().pop()?;
+    Some(Registration::new(local_id, login).into())
+}
+
+/// What a handler does that wants the token itself.
+async fn carry_out(endpoint: &BackchannelLogout, token: LogoutToken) -> String {
+    let jti = token.jti.clone();
+    format!("{jti} ended {}", endpoint.carry_out(token).await.unwrap().sessions)
+}
+
 #[expect(clippy::disallowed_methods, reason = "the test plays the sender")]
-fn client() -> reqwest::Client {
+pub(crate) fn client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().tls_certs_only(Vec::<reqwest::Certificate>::new()).build().unwrap()
 }

@@ -3,12 +3,11 @@
 use serde_json::json;
 use signoff_receiver::claims::{ExpPolicy, LOGOUT_EVENT, MultiAudience};
 
-use crate::app::TestApp;
+use crate::app::{Adapter, TestApp, on_both_adapters};
 use crate::mint::{Mint, now, rsa};
 
-#[tokio::test]
-async fn each_step_refuses_a_signed_token() {
-    let app = TestApp::start().await;
+async fn each_step_refuses_a_signed_token(adapter: Adapter) {
+    let app = TestApp::start_on(adapter).await;
     app.signed_in("l1", "alice", Some("s1")).await;
     let good = Mint::good;
     let cases = [
@@ -45,9 +44,8 @@ async fn each_step_refuses_a_signed_token() {
     assert_eq!(app.idp.fetches(), 0, "none of them is worth a look at the keys");
 }
 
-#[tokio::test]
-async fn c07_c09_c26_c27_c35_what_is_unusual_and_right_is_accepted() {
-    let app = TestApp::start().await;
+async fn c07_c09_c26_c27_c35_what_is_unusual_and_right_is_accepted(adapter: Adapter) {
+    let app = TestApp::start_on(adapter).await;
     let good = Mint::good;
     let cases = [
         ("c07", good().claim("aud", json!(["shop"]))),
@@ -65,9 +63,9 @@ async fn c07_c09_c26_c27_c35_what_is_unusual_and_right_is_accepted() {
     }
 }
 
-#[tokio::test]
-async fn c03_c09_c15_c34_the_policies_reach_the_endpoint() {
+async fn c03_c09_c15_c34_the_policies_reach_the_endpoint(adapter: Adapter) {
     let app = TestApp::start_with(
+        adapter,
         |builder| {
             let builder = builder.exp(ExpPolicy::IfPresent).multi_audience(MultiAudience::RequireAzp);
             builder.ignore_trailing_slash().require_sid()
@@ -79,4 +77,10 @@ async fn c03_c09_c15_c34_the_policies_reach_the_endpoint() {
     assert_eq!(app.post(&Mint::good().claim("iss", "https://idp.example.com/").sign(rsa())).await.status, 200);
     app.refuses(&Mint::good().without("sid").sign(rsa()), "sid_missing").await;
     app.refuses(&Mint::good().claim("aud", json!(["shop", "forum"])).sign(rsa()), "azp_missing").await;
+}
+
+on_both_adapters! {
+    each_step_refuses_a_signed_token
+    c07_c09_c26_c27_c35_what_is_unusual_and_right_is_accepted
+    c03_c09_c15_c34_the_policies_reach_the_endpoint
 }

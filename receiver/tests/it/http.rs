@@ -7,21 +7,20 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::app::{FORM, PATH, TestApp};
-use crate::mint::{Mint, good_token, other_rsa};
+use crate::app::{Adapter, FORM, PATH, TestApp, on_both_adapters};
+use crate::idp::Mode;
+use crate::mint::{Mint, good_token, other_rsa, rsa};
 
-#[tokio::test]
-async fn h01_other_methods_get_405_with_allow() {
-    let app = TestApp::start().await;
+async fn h01_other_methods_get_405_with_allow(adapter: Adapter) {
+    let app = TestApp::start_on(adapter).await;
     for method in [Method::GET, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS, Method::HEAD] {
         let reply = app.send(method.clone(), "", Some(FORM), format!("logout_token={}", good_token())).await;
         assert_eq!((reply.status, reply.allow.as_deref(), reply.no_store), (405, Some("POST"), true), "{method}");
     }
 }
 
-#[tokio::test]
-async fn h02_to_h07_bodies_without_one_token_in_a_form() {
-    let app = TestApp::start().await;
+async fn h02_to_h07_bodies_without_one_token_in_a_form(adapter: Adapter) {
+    let app = TestApp::start_on(adapter).await;
     app.signed_in("l1", "alice", Some("s1")).await;
     let token = good_token();
     let cases = [
@@ -40,9 +39,8 @@ async fn h02_to_h07_bodies_without_one_token_in_a_form() {
     assert!(app.sessions.contains("l1"));
 }
 
-#[tokio::test]
-async fn h06_h08_charset_and_other_parameters() {
-    let app = TestApp::start().await;
+async fn h06_h08_charset_and_other_parameters(adapter: Adapter) {
+    let app = TestApp::start_on(adapter).await;
     let body = || format!("tenant=a&logout_token={}&state=", good_token());
     for content_type in [FORM, "application/x-www-form-urlencoded; charset=UTF-8", "APPLICATION/X-WWW-FORM-URLENCODED"]
     {
@@ -50,9 +48,8 @@ async fn h06_h08_charset_and_other_parameters() {
     }
 }
 
-#[tokio::test]
-async fn h09_h10_the_query_carries_no_token_and_does_no_harm() {
-    let app = TestApp::start().await;
+async fn h09_h10_the_query_carries_no_token_and_does_no_harm(adapter: Adapter) {
+    let app = TestApp::start_on(adapter).await;
     app.signed_in("l1", "alice", Some("s1")).await;
     let query = format!("?logout_token={}", good_token());
     let reply = app.send(Method::POST, &query, Some(FORM), String::new()).await;
@@ -62,9 +59,8 @@ async fn h09_h10_the_query_carries_no_token_and_does_no_harm() {
     assert!(!app.sessions.contains("l1"));
 }
 
-#[tokio::test]
-async fn h11_h12_a_body_at_the_cap_passes_and_one_byte_more_does_not() {
-    let app = TestApp::start().await;
+async fn h11_h12_a_body_at_the_cap_passes_and_one_byte_more_does_not(adapter: Adapter) {
+    let app = TestApp::start_on(adapter).await;
     let padded = |size: usize| {
         let start = format!("logout_token={}&pad=", good_token());
         let padding = "a".repeat(size - start.len());
@@ -91,9 +87,8 @@ fn head(length: &str) -> String {
     format!("POST {PATH} HTTP/1.1\r\nhost: rp\r\ncontent-type: {FORM}\r\n{length}\r\n\r\n")
 }
 
-#[tokio::test]
-async fn h11_a_chunked_body_over_the_cap_is_cut_off() {
-    let app = TestApp::start().await;
+async fn h11_a_chunked_body_over_the_cap_is_cut_off(adapter: Adapter) {
+    let app = TestApp::start_on(adapter).await;
     let mut request = head("transfer-encoding: chunked").into_bytes();
     let chunk = format!("4000\r\n{}\r\n", "a".repeat(0x4000));
     for _ in 0..8 {
@@ -104,16 +99,14 @@ async fn h11_a_chunked_body_over_the_cap_is_cut_off() {
     assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("body_too_large"), "{answer}");
 }
 
-#[tokio::test]
-async fn h11_a_declared_length_over_the_cap_is_refused_unread() {
-    let app = TestApp::start().await;
+async fn h11_a_declared_length_over_the_cap_is_refused_unread(adapter: Adapter) {
+    let app = TestApp::start_on(adapter).await;
     let answer = exchange(&app, head("content-length: 1000000000").as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("body_too_large"), "{answer}");
 }
 
-#[tokio::test]
-async fn h11_what_is_left_of_a_body_is_never_taken_for_a_request() {
-    let app = TestApp::start().await;
+async fn h11_what_is_left_of_a_body_is_never_taken_for_a_request(adapter: Adapter) {
+    let app = TestApp::start_on(adapter).await;
     app.signed_in("l1", "alice", Some("s1")).await;
     let form = format!("logout_token={}", good_token());
     let smuggled = format!("{}{form}", head(&format!("content-length: {}", form.len())));
@@ -124,18 +117,16 @@ async fn h11_what_is_left_of_a_body_is_never_taken_for_a_request() {
     assert!(app.sessions.contains("l1"));
 }
 
-#[tokio::test]
-async fn h14_it_works_without_cookies_beside_the_applications_own_configuration() {
-    let app = TestApp::start().await;
+async fn h14_it_works_without_cookies_beside_the_applications_own_configuration(adapter: Adapter) {
+    let app = TestApp::start_on(adapter).await;
     app.signed_in("l1", "alice", Some("s1")).await;
     let reply = app.post(&good_token()).await;
     assert_eq!(reply.status, 200, "limits for the application's own forms do not apply");
     assert!(!app.sessions.contains("l1"));
 }
 
-#[tokio::test]
-async fn h16_h17_h18_the_answers() {
-    let app = TestApp::start().await;
+async fn h16_h17_h18_the_answers(adapter: Adapter) {
+    let app = TestApp::start_on(adapter).await;
     let done = app.post(&good_token()).await;
     assert_eq!((done.status, done.no_store, done.body.as_str()), (200, true, ""));
     let refused = app.post(&Mint::good().claim("iss", "https://planted.example.com").sign(other_rsa())).await;
@@ -146,9 +137,8 @@ async fn h16_h17_h18_the_answers() {
     assert!(!refused.body.contains("planted") && !refused.body.contains("alice"), "{}", refused.body);
 }
 
-#[tokio::test]
-async fn h21_garbage_causes_no_outbound_call() {
-    let app = TestApp::start().await;
+async fn h21_garbage_causes_no_outbound_call(adapter: Adapter) {
+    let app = TestApp::start_on(adapter).await;
     let forged = Mint::good().header("kid", "nobody").sign(other_rsa());
     let garbage = [
         "word".to_owned(),
@@ -167,5 +157,39 @@ async fn h21_garbage_causes_no_outbound_call() {
     for _ in 0..10 {
         app.refuses(&forged, "key_unknown").await;
     }
-    assert!(app.idp.fetches() <= 2, "one to have keys at all, one for the unknown kid: {}", app.idp.fetches());
+    assert_eq!(app.idp.fetches(), 1);
+}
+
+async fn a_handler_that_wants_the_token_gets_a_good_one_only(adapter: Adapter) {
+    let app = TestApp::start_on(adapter).await;
+    app.signed_in("l1", "alice", Some("s1")).await;
+    let post = |token: String| app.send_to(Method::POST, "/extractor", Some(FORM), format!("logout_token={token}"));
+    let refused = post(Mint::good().claim("aud", "forum").sign(rsa())).await;
+    assert_eq!((refused.status, refused.reason().as_str(), refused.no_store), (400, "aud_mismatch", true));
+    let over = app.send_to(Method::POST, "/extractor", Some(FORM), "a".repeat(65_537)).await;
+    assert_eq!((over.status, over.reason().as_str()), (400, "body_too_large"));
+    assert!(app.sessions.contains("l1"));
+    app.idp.set(Mode::Raw("500 Oops", String::new()));
+    let later = post(good_token()).await;
+    assert_eq!((later.status, later.reason().as_str(), later.no_store), (503, "keys_unavailable", true));
+    app.idp.set(Mode::Keys(vec![rsa().jwk("k1")]));
+    app.clock.advance(Duration::from_secs(1));
+    let done = post(good_token()).await;
+    assert_eq!((done.status, done.body.as_str()), (200, "jti-1 ended 1"));
+    assert!(!app.sessions.contains("l1"));
+}
+
+on_both_adapters! {
+    h01_other_methods_get_405_with_allow
+    h02_to_h07_bodies_without_one_token_in_a_form
+    h06_h08_charset_and_other_parameters
+    h09_h10_the_query_carries_no_token_and_does_no_harm
+    h11_h12_a_body_at_the_cap_passes_and_one_byte_more_does_not
+    h11_a_chunked_body_over_the_cap_is_cut_off
+    h11_a_declared_length_over_the_cap_is_refused_unread
+    h11_what_is_left_of_a_body_is_never_taken_for_a_request
+    h14_it_works_without_cookies_beside_the_applications_own_configuration
+    h16_h17_h18_the_answers
+    h21_garbage_causes_no_outbound_call
+    a_handler_that_wants_the_token_gets_a_good_one_only
 }

@@ -1,15 +1,13 @@
-//! Where do the keys come from? A JWKS over real HTTP that counts, lies, dawdles and fails on demand.
+//! Where do the keys come from? The test issuer's server, which counts, lies, dawdles and fails on demand.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use signoff_receiver::testkit::{Mood, TestIssuer};
+
+use crate::mint::keys_of;
 
 /// What the server answers next.
-#[derive(Clone)]
 pub(crate) enum Mode {
     /// These keys.
     Keys(Vec<Value>),
@@ -17,6 +15,8 @@ pub(crate) enum Mode {
     Slow(Duration, Vec<Value>),
     /// This status and body.
     Raw(&'static str, String),
+    /// A discovery document for this issuer and these keys, each at its path.
+    Provider(String, Vec<Value>),
     /// Takes the request and never answers.
     Hang,
 }
@@ -24,60 +24,49 @@ pub(crate) enum Mode {
 /// The server.
 pub(crate) struct Idp {
     pub(crate) jwks_uri: String,
-    fetches: Arc<AtomicUsize>,
-    mode: Arc<Mutex<Mode>>,
+    server: TestIssuer,
 }
 
 impl Idp {
     pub(crate) async fn start(keys: Vec<Value>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let idp = Self {
-            jwks_uri: format!("http://{}/jwks", listener.local_addr().unwrap()),
-            fetches: Arc::default(),
-            mode: Arc::new(Mutex::new(Mode::Keys(keys))),
-        };
-        spawn(serve(listener, Arc::clone(&idp.fetches), Arc::clone(&idp.mode)));
+        let server = keys_of().clone().serve().await;
+        let idp = Self { jwks_uri: server.jwks_uri(), server };
+        idp.set(Mode::Keys(keys));
         idp
+    }
+
+    /// The issuer whose discovery document it has.
+    pub(crate) fn issuer(&self) -> String {
+        self.jwks_uri.replace("/jwks", "/tenant")
     }
 
     /// How many requests came, to any path.
     pub(crate) fn fetches(&self) -> usize {
-        self.fetches.load(Ordering::SeqCst)
+        self.server.requests().len()
     }
 
     pub(crate) fn set(&self, mode: Mode) {
-        *self.mode.lock().unwrap() = mode;
+        let publish = |keys: Vec<Value>| self.server.publish("/jwks", &json!({"keys": keys}));
+        let mood = match mode {
+            Mode::Keys(keys) => {
+                publish(keys);
+                Mood::Well
+            }
+            Mode::Slow(delay, keys) => {
+                publish(keys);
+                Mood::Slow(delay)
+            }
+            Mode::Raw(status, body) => Mood::Says(status.to_owned(), body),
+            Mode::Provider(issuer, keys) => {
+                publish(keys);
+                let document = json!({"issuer": issuer, "jwks_uri": self.jwks_uri});
+                self.server.publish("/tenant/.well-known/openid-configuration", &document);
+                Mood::Well
+            }
+            Mode::Hang => Mood::Hangs,
+        };
+        self.server.set_mood(mood);
     }
-}
-
-async fn serve(listener: TcpListener, fetches: Arc<AtomicUsize>, mode: Arc<Mutex<Mode>>) {
-    loop {
-        let (stream, _) = listener.accept().await.unwrap();
-        let mode = mode.lock().unwrap().clone();
-        let fetches = Arc::clone(&fetches);
-        spawn(async move {
-            // The client may hang up at any point; that is its business.
-            let _gone = answer(stream, &fetches, mode).await;
-        });
-    }
-}
-
-async fn answer(mut stream: TcpStream, fetches: &AtomicUsize, mode: Mode) -> std::io::Result<()> {
-    let mut request = [0; 4096];
-    let _read = stream.read(&mut request).await?;
-    fetches.fetch_add(1, Ordering::SeqCst);
-    let (status, body) = match mode {
-        Mode::Keys(keys) => ("200 OK", json!({"keys": keys}).to_string()),
-        Mode::Slow(delay, keys) => {
-            tokio::time::sleep(delay).await;
-            ("200 OK", json!({"keys": keys}).to_string())
-        }
-        Mode::Raw(status, body) => (status, body),
-        Mode::Hang => std::future::pending().await,
-    };
-    let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
-    stream.write_all(head.as_bytes()).await?;
-    stream.write_all(body.as_bytes()).await
 }
 
 #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]

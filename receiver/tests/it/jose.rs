@@ -4,13 +4,12 @@ use aws_lc_rs::hmac;
 use serde_json::json;
 use signoff_receiver::{Algorithm, TypPolicy};
 
-use crate::app::TestApp;
+use crate::app::{Adapter, TestApp, on_both_adapters};
 use crate::idp::{Idp, Mode};
 use crate::mint::{Key, Mint, b64, ed, good_token, other_rsa, p256, p384, p521, rsa};
 
-#[tokio::test]
-async fn every_allowed_algorithm_is_verified() {
-    let app = TestApp::start().await;
+async fn every_allowed_algorithm_is_verified(adapter: Adapter) {
+    let app = TestApp::start_on(adapter).await;
     let keys: [(&str, &Key, &[&str]); 5] = [
         ("rsa", rsa(), &["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"]),
         ("p256", p256(), &["ES256"]),
@@ -31,9 +30,8 @@ async fn every_allowed_algorithm_is_verified() {
     assert_eq!((verified, app.idp.fetches()), (Algorithm::ALL.len(), 1));
 }
 
-#[tokio::test]
-async fn j07_j10_unsigned_tokens_are_refused() {
-    let app = TestApp::start().await;
+async fn j07_j10_unsigned_tokens_are_refused(adapter: Adapter) {
+    let app = TestApp::start_on(adapter).await;
     app.signed_in("l1", "alice", Some("s1")).await;
     let none = Mint::good().header("alg", "none").signed_part() + ".";
     app.refuses(&none, "alg_not_allowed").await;
@@ -41,19 +39,17 @@ async fn j07_j10_unsigned_tokens_are_refused() {
     app.refuses(&stripped, "signature_invalid").await;
 }
 
-#[tokio::test]
-async fn j11_only_the_pinned_algorithm_passes() {
-    let app = TestApp::start_with(|builder| builder.algorithms([Algorithm::ES256]), |endpoint| endpoint).await;
+async fn j11_only_the_pinned_algorithm_passes(adapter: Adapter) {
+    let app = TestApp::start_with(adapter, |builder| builder.algorithms([Algorithm::ES256]), |endpoint| endpoint).await;
     app.idp.set(Mode::Keys(vec![rsa().jwk("k1"), p256().jwk("k2")]));
     app.refuses(&good_token(), "alg_not_allowed").await;
     let es256 = Mint::good().header("alg", "ES256").header("kid", "k2").sign(p256());
     assert_eq!(app.post(&es256).await.status, 200);
 }
 
-#[tokio::test]
-async fn j12_j14_hmac_with_the_public_key_or_a_secret() {
-    let app = TestApp::start().await;
-    let der = rsa().public_der();
+async fn j12_j14_hmac_with_the_public_key_or_a_secret(adapter: Adapter) {
+    let app = TestApp::start_on(adapter).await;
+    let der = rsa().public_bytes();
     let pem = format!("-----BEGIN RSA PUBLIC KEY-----\n{}\n-----END RSA PUBLIC KEY-----\n", b64(&der));
     for secret in [der.as_slice(), pem.as_bytes(), b"the client secret"] {
         let signed = Mint::good().header("alg", "HS256").signed_part();
@@ -62,9 +58,8 @@ async fn j12_j14_hmac_with_the_public_key_or_a_secret() {
     }
 }
 
-#[tokio::test]
-async fn j15_the_key_is_not_for_the_algorithm() {
-    let app = TestApp::start().await;
+async fn j15_the_key_is_not_for_the_algorithm(adapter: Adapter) {
+    let app = TestApp::start_on(adapter).await;
     let mut pinned = rsa().jwk("k1");
     pinned["alg"] = json!("ES256");
     let mut for_encryption = rsa().jwk("k2");
@@ -76,10 +71,9 @@ async fn j15_the_key_is_not_for_the_algorithm() {
     assert_eq!(app.idp.fetches(), 1, "the kid is known: a newer set would not help");
 }
 
-#[tokio::test]
-async fn j17_to_j21_typ() {
-    let lenient = TestApp::start().await;
-    let strict = TestApp::start_with(|builder| builder.typ(TypPolicy::Strict), |endpoint| endpoint).await;
+async fn j17_to_j21_typ(adapter: Adapter) {
+    let lenient = TestApp::start_on(adapter).await;
+    let strict = TestApp::start_with(adapter, |builder| builder.typ(TypPolicy::Strict), |endpoint| endpoint).await;
     for (typ, expected) in [
         ("JWT", (200, 400)),
         ("logout+jwt", (200, 200)),
@@ -93,15 +87,13 @@ async fn j17_to_j21_typ() {
     assert_eq!((lenient.post(&absent).await.status, strict.post(&absent).await.status), (200, 400));
 }
 
-#[tokio::test]
-async fn j23_crit_is_refused() {
-    let app = TestApp::start().await;
+async fn j23_crit_is_refused(adapter: Adapter) {
+    let app = TestApp::start_on(adapter).await;
     app.refuses(&Mint::good().header("crit", json!(["exp"])).sign(rsa()), "crit_not_supported").await;
 }
 
-#[tokio::test]
-async fn j25_a_token_does_not_choose_its_key() {
-    let app = TestApp::start().await;
+async fn j25_a_token_does_not_choose_its_key(adapter: Adapter) {
+    let app = TestApp::start_on(adapter).await;
     let evil = Idp::start(vec![other_rsa().jwk("k1")]).await;
     let mut embedded = Mint::good().header("jwk", other_rsa().jwk("k1")).header("x5c", json!(["AAAA"]));
     for member in ["jku", "x5u"] {
@@ -112,19 +104,30 @@ async fn j25_a_token_does_not_choose_its_key() {
     assert_eq!(evil.fetches(), 0);
 }
 
-#[tokio::test]
-async fn j26_an_encrypted_token_is_refused_as_such() {
-    let app = TestApp::start().await;
+async fn j26_an_encrypted_token_is_refused_as_such(adapter: Adapter) {
+    let app = TestApp::start_on(adapter).await;
     let header = b64(json!({"alg": "RSA-OAEP-256", "enc": "A256GCM", "zip": "DEF"}).to_string());
     app.refuses(&format!("{header}.AAAA.AAAA.AAAA.AAAA"), "token_encrypted").await;
     assert_eq!(app.idp.fetches(), 0);
 }
 
-#[tokio::test]
-async fn c40_a_payload_under_the_signature_of_another_token() {
-    let app = TestApp::start().await;
+async fn c40_a_payload_under_the_signature_of_another_token(adapter: Adapter) {
+    let app = TestApp::start_on(adapter).await;
     app.signed_in("l2", "bob", Some("s2")).await;
     let signature = good_token().rsplit_once('.').unwrap().1.to_owned();
     let other = Mint::good().claim("sub", "bob").claim("sid", "s2").signed_part();
     app.refuses(&format!("{other}.{signature}"), "signature_invalid").await;
+}
+
+on_both_adapters! {
+    every_allowed_algorithm_is_verified
+    j07_j10_unsigned_tokens_are_refused
+    j11_only_the_pinned_algorithm_passes
+    j12_j14_hmac_with_the_public_key_or_a_secret
+    j15_the_key_is_not_for_the_algorithm
+    j17_to_j21_typ
+    j23_crit_is_refused
+    j25_a_token_does_not_choose_its_key
+    j26_an_encrypted_token_is_refused_as_such
+    c40_a_payload_under_the_signature_of_another_token
 }

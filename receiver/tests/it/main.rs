@@ -3,12 +3,21 @@
 
 mod after;
 mod app;
+mod catalogue;
 mod claims;
+mod events;
+mod examples;
+mod fuzz;
+mod garbage;
 mod http;
 mod idp;
 mod jose;
 mod keys;
 mod mint;
 mod replay;
+mod replicas;
+mod revocation;
+mod servers;
 mod sessions;
 mod stores;
+mod verifier;

@@ -9,12 +9,11 @@ use signoff_receiver::replay::{Begun, TokenId};
 use signoff_receiver::{MemoryReplayGuard, ReplayGuard, ReplayOutage, StoreError};
 use tokio::sync::Semaphore;
 
-use crate::app::TestApp;
+use crate::app::{Adapter, TestApp, on_both_adapters};
 use crate::mint::{ISS, Mint, good_token, rsa};
 
-#[tokio::test]
-async fn r01_a_token_sent_again_is_a_success_and_does_nothing() {
-    let app = TestApp::start().await;
+async fn r01_a_token_sent_again_is_a_success_and_does_nothing(adapter: Adapter) {
+    let app = TestApp::start_on(adapter).await;
     let token = Mint::good().without("sid").sign(rsa());
     app.signed_in("l1", "alice", Some("s1")).await;
     assert_eq!(app.post(&token).await.status, 200);
@@ -51,12 +50,11 @@ impl ReplayGuard for Moody {
     }
 }
 
-#[tokio::test]
-async fn r04_without_a_guard_the_sender_is_told_to_try_again() {
+async fn r04_without_a_guard_the_sender_is_told_to_try_again(adapter: Adapter) {
     let guard = Arc::new(Moody::default());
     guard.1.store(true, Ordering::SeqCst);
     let used = Arc::clone(&guard);
-    let app = TestApp::start_with(|builder| builder, |endpoint| endpoint.replay_guard(used)).await;
+    let app = TestApp::start_with(adapter, |builder| builder, |endpoint| endpoint.replay_guard(used)).await;
     app.signed_in("l1", "alice", Some("s1")).await;
     let reply = app.post(&good_token()).await;
     assert_eq!((reply.status, reply.reason().as_str()), (503, "replay_unavailable"));
@@ -66,21 +64,19 @@ async fn r04_without_a_guard_the_sender_is_told_to_try_again() {
     assert!(!app.sessions.contains("l1"));
 }
 
-#[tokio::test]
-async fn r04_without_a_guard_the_token_is_carried_out_where_the_application_says_so() {
+async fn r04_without_a_guard_the_token_is_carried_out_where_the_application_says_so(adapter: Adapter) {
     let guard = Moody::default();
     guard.1.store(true, Ordering::SeqCst);
     let hooks = |endpoint: signoff_receiver::BackchannelLogout| {
         endpoint.replay_guard(guard).on_replay_outage(ReplayOutage::Act)
     };
-    let app = TestApp::start_with(|builder| builder, hooks).await;
+    let app = TestApp::start_with(adapter, |builder| builder, hooks).await;
     app.signed_in("l1", "alice", Some("s1")).await;
     assert_eq!(app.post(&good_token()).await.status, 200);
     assert!(!app.sessions.contains("l1"));
 }
 
-#[tokio::test]
-async fn r06_a_token_that_comes_again_while_it_is_carried_out_waits_and_acts_if_the_first_failed() {
+async fn r06_a_token_that_comes_again_while_it_is_carried_out_waits_and_acts_if_the_first_failed(adapter: Adapter) {
     let gate = Arc::new(Semaphore::new(0));
     let kills = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let (closed, counted) = (Arc::clone(&gate), Arc::clone(&kills));
@@ -95,7 +91,7 @@ async fn r06_a_token_that_comes_again_while_it_is_carried_out_waits_and_acts_if_
             Ok(())
         }
     };
-    let app = TestApp::start_with(|builder| builder, |endpoint| endpoint.kill_with(kill)).await;
+    let app = TestApp::start_with(adapter, |builder| builder, |endpoint| endpoint.kill_with(kill)).await;
     app.signed_in("l1", "alice", Some("s1")).await;
     let token = good_token();
     let second = async {
@@ -115,11 +111,10 @@ async fn r06_a_token_that_comes_again_while_it_is_carried_out_waits_and_acts_if_
     assert!(!app.sessions.contains("l1"));
 }
 
-#[tokio::test]
-async fn r05_a_token_is_remembered_beyond_the_time_it_is_good_for() {
+async fn r05_a_token_is_remembered_beyond_the_time_it_is_good_for(adapter: Adapter) {
     let guard = Arc::new(Recorder::default());
     let used = Arc::clone(&guard);
-    let app = TestApp::start_with(|builder| builder, |endpoint| endpoint.replay_guard(used)).await;
+    let app = TestApp::start_with(adapter, |builder| builder, |endpoint| endpoint.replay_guard(used)).await;
     let mint = Mint::good();
     let exp = mint.claims["exp"].as_i64().unwrap();
     assert_eq!(app.post(&mint.sign(rsa())).await.status, 200);
@@ -145,4 +140,12 @@ impl ReplayGuard for Recorder {
     async fn release(&self, _: &TokenId) -> Result<(), StoreError> {
         Ok(())
     }
+}
+
+on_both_adapters! {
+    r01_a_token_sent_again_is_a_success_and_does_nothing
+    r04_without_a_guard_the_sender_is_told_to_try_again
+    r04_without_a_guard_the_token_is_carried_out_where_the_application_says_so
+    r06_a_token_that_comes_again_while_it_is_carried_out_waits_and_acts_if_the_first_failed
+    r05_a_token_is_remembered_beyond_the_time_it_is_good_for
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use futures_util::future::join_all;
 use signoff_receiver::{LogoutTarget, StoreError};
 
-use crate::app::TestApp;
+use crate::app::{Adapter, TestApp, on_both_adapters};
 use crate::idp::Mode;
 use crate::mint::{Mint, good_token, p256, rsa};
 
@@ -16,18 +16,16 @@ fn names(app: &TestApp) -> Vec<Vec<String>> {
     killed.iter().map(|one| one.sessions.iter().map(|session| session.local_id.clone()).collect()).collect()
 }
 
-#[tokio::test]
-async fn e01_an_unknown_session_is_a_success() {
-    let app = TestApp::start().await;
+async fn e01_an_unknown_session_is_a_success(adapter: Adapter) {
+    let app = TestApp::start_on(adapter).await;
     app.signed_in("l2", "bob", Some("s2")).await;
     assert_eq!(app.post(&good_token()).await.status, 200);
     assert!(app.sessions.contains("l2"));
     assert_eq!(names(&app), [Vec::<String>::new()]);
 }
 
-#[tokio::test]
-async fn e02_only_the_sessions_of_the_sid_die() {
-    let app = TestApp::start().await;
+async fn e02_only_the_sessions_of_the_sid_die(adapter: Adapter) {
+    let app = TestApp::start_on(adapter).await;
     for (local_id, sub, sid) in [("l1", "alice", "s1"), ("l2", "alice", "s2"), ("l3", "bob", "s3")] {
         app.signed_in(local_id, sub, Some(sid)).await;
     }
@@ -35,9 +33,8 @@ async fn e02_only_the_sessions_of_the_sid_die() {
     assert_eq!(["l1", "l2", "l3"].map(|id| app.sessions.contains(id)), [false, true, true]);
 }
 
-#[tokio::test]
-async fn e03_all_sessions_of_the_user_die_with_an_es256_token_that_names_only_the_user() {
-    let app = TestApp::start().await;
+async fn e03_all_sessions_of_the_user_die_with_an_es256_token_that_names_only_the_user(adapter: Adapter) {
+    let app = TestApp::start_on(adapter).await;
     app.idp.set(Mode::Keys(vec![p256().jwk("k1")]));
     for (local_id, sub, sid) in [("l1", "alice", Some("s1")), ("l2", "alice", None), ("l3", "bob", Some("s3"))] {
         app.signed_in(local_id, sub, sid).await;
@@ -47,9 +44,8 @@ async fn e03_all_sessions_of_the_user_die_with_an_es256_token_that_names_only_th
     assert_eq!(["l1", "l2", "l3"].map(|id| app.sessions.contains(id)), [false, false, true]);
 }
 
-#[tokio::test]
-async fn e05_e09_two_tabs_and_a_session_stored_without_sid_die_together() {
-    let app = TestApp::start().await;
+async fn e05_e09_two_tabs_and_a_session_stored_without_sid_die_together(adapter: Adapter) {
+    let app = TestApp::start_on(adapter).await;
     for (local_id, sid) in [("l1", Some("s1")), ("l2", Some("s1")), ("l3", None), ("l4", Some("s4"))] {
         app.signed_in(local_id, "alice", sid).await;
     }
@@ -58,9 +54,8 @@ async fn e05_e09_two_tabs_and_a_session_stored_without_sid_die_together() {
     assert!(app.sessions.contains("l4"));
 }
 
-#[tokio::test]
-async fn the_application_is_told_who_died_by_which_token() {
-    let app = TestApp::start().await;
+async fn the_application_is_told_who_died_by_which_token(adapter: Adapter) {
+    let app = TestApp::start_on(adapter).await;
     app.signed_in("l1", "alice", Some("s1")).await;
     assert_eq!(app.post(&good_token()).await.status, 200);
     let killed = app.killed.lock().unwrap();
@@ -70,9 +65,8 @@ async fn the_application_is_told_who_died_by_which_token() {
     assert_eq!(one.sessions[0].local_id, "l1");
 }
 
-#[tokio::test]
-async fn r01_a_logout_sent_again_is_a_success_and_ends_nothing_more() {
-    let app = TestApp::start().await;
+async fn r01_a_logout_sent_again_is_a_success_and_ends_nothing_more(adapter: Adapter) {
+    let app = TestApp::start_on(adapter).await;
     app.signed_in("l1", "alice", Some("s1")).await;
     let again = Mint::good().claim("jti", "jti-2").sign(rsa());
     for token in [good_token(), again] {
@@ -81,9 +75,8 @@ async fn r01_a_logout_sent_again_is_a_success_and_ends_nothing_more() {
     assert_eq!(names(&app), [vec!["l1"], vec![]]);
 }
 
-#[tokio::test]
-async fn r06_the_same_logout_many_times_at_once_ends_each_session_once() {
-    let app = TestApp::start().await;
+async fn r06_the_same_logout_many_times_at_once_ends_each_session_once(adapter: Adapter) {
+    let app = TestApp::start_on(adapter).await;
     app.signed_in("l1", "alice", Some("s1")).await;
     let token = good_token();
     let replies = join_all((0..10).map(|_| app.post(&token))).await;
@@ -91,8 +84,7 @@ async fn r06_the_same_logout_many_times_at_once_ends_each_session_once() {
     assert_eq!(names(&app).concat(), ["l1"]);
 }
 
-#[tokio::test]
-async fn e19_r03_one_failing_kill_leaves_503_and_the_retry_finishes() {
+async fn e19_r03_one_failing_kill_leaves_503_and_the_retry_finishes(adapter: Adapter) {
     let broken = Arc::new(AtomicBool::new(true));
     let dead = Arc::new(Mutex::new(Vec::new()));
     let (fails, grave) = (Arc::clone(&broken), Arc::clone(&dead));
@@ -106,7 +98,7 @@ async fn e19_r03_one_failing_kill_leaves_503_and_the_retry_finishes() {
             Ok(())
         }
     };
-    let app = TestApp::start_with(|builder| builder, |endpoint| endpoint.kill_with(kill)).await;
+    let app = TestApp::start_with(adapter, |builder| builder, |endpoint| endpoint.kill_with(kill)).await;
     for local_id in ["l1", "l2", "l3"] {
         app.signed_in(local_id, "alice", Some("s1")).await;
     }
@@ -119,4 +111,15 @@ async fn e19_r03_one_failing_kill_leaves_503_and_the_retry_finishes() {
     assert!(app.sessions.is_empty());
     assert_eq!(dead.lock().unwrap().len(), 3);
     assert_eq!(names(&app).concat().len(), 3);
+}
+
+on_both_adapters! {
+    e01_an_unknown_session_is_a_success
+    e02_only_the_sessions_of_the_sid_die
+    e03_all_sessions_of_the_user_die_with_an_es256_token_that_names_only_the_user
+    e05_e09_two_tabs_and_a_session_stored_without_sid_die_together
+    the_application_is_told_who_died_by_which_token
+    r01_a_logout_sent_again_is_a_success_and_ends_nothing_more
+    r06_the_same_logout_many_times_at_once_ends_each_session_once
+    e19_r03_one_failing_kill_leaves_503_and_the_retry_finishes
 }
