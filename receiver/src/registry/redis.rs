@@ -8,11 +8,12 @@ use std::fmt;
 use async_trait::async_trait;
 use record::Record;
 use redis::aio::ConnectionManager;
-use redis::{AsyncCommands as _, Client, FromRedisValue, Script, ScriptInvocation};
+use redis::{AsyncCommands as _, FromRedisValue, Script, ScriptInvocation};
 
 use super::{Check, Cursor, Login, Logout, PAGE_SIZE, Page, Registration, SessionAge, SessionRegistry, Standing};
 use crate::StoreError;
 use crate::shared::Key;
+use crate::shared::redis::connect;
 
 /// The prefix of all keys, unless set.
 const PREFIX: &str = "signoff-receiver:";
@@ -49,7 +50,7 @@ impl RedisRegistry {
     /// Connects to `redis://[user:password@]host[:port][/database]`, and again whenever that breaks.
     /// Sessions live at most 14 days.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
-        Ok(Self::new(ConnectionManager::new(Client::open(url)?).await?))
+        Ok(Self::new(connect(url).await?))
     }
 
     /// All keys begin with this; with `signoff-receiver:` unless set. Applications that share a Redis

@@ -4,11 +4,12 @@ use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
+use redis::Script;
 use redis::aio::ConnectionManager;
-use redis::{Client, Script};
 
 use super::{Begun, LEASE, ReplayGuard, TokenId};
 use crate::shared::Key;
+use crate::shared::redis::connect;
 use crate::{Clock, StoreError, SystemClock};
 
 static BEGIN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("redis/begin.lua")));
@@ -43,7 +44,7 @@ impl RedisReplayGuard {
 
     /// Connects to `redis://[user:password@]host[:port][/database]`, and again whenever that breaks.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
-        Ok(Self::new(ConnectionManager::new(Client::open(url)?).await?))
+        Ok(Self::new(connect(url).await?))
     }
 
     /// All keys begin with this; with `signoff-receiver:` unless set. Different applications need

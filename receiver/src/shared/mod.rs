@@ -1,6 +1,8 @@
 //! What do the stores have in common that replicas share? Keys, rows, tables and when to sweep.
 
 mod key;
+#[cfg(feature = "redis")]
+pub(crate) mod redis;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod row;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::Command;
 use std::time::Duration;
 
-use redis::aio::ConnectionManager;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool};
 use tokio::time::Instant;
@@ -119,7 +119,9 @@ impl Keyspace {
 
     /// Another connection each time, as another replica has it.
     pub(crate) async fn connection(&self) -> ConnectionManager {
-        ConnectionManager::new(redis::Client::open(self.server.as_str()).unwrap()).await.unwrap()
+        let patient = ConnectionManagerConfig::new().set_response_timeout(Some(Duration::from_secs(5)));
+        let client = redis::Client::open(self.server.as_str()).unwrap();
+        ConnectionManager::new_with_config(client, patient).await.unwrap()
     }
 
     pub(crate) async fn keys(&self) -> Vec<String> {
