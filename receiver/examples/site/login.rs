@@ -129,8 +129,8 @@ impl Provider {
         }
         let exchange =
             client.exchange_code(AuthorizationCode::new(code)).set_pkce_verifier(PkceCodeVerifier::new(pkce));
-        let client = client(&self.options.issuer)?;
-        let http = |request| send(client.clone(), request);
+        let outbound = http_client(&self.options.issuer)?;
+        let http = |request| send(outbound.clone(), request);
         Ok(exchange.request_async(&http).await?)
     }
 
@@ -150,7 +150,7 @@ async fn send(client: reqwest::Client, request: HttpRequest) -> Result<HttpRespo
 
 /// Follows no redirect: the secret goes to the token endpoint and nowhere else.
 #[expect(clippy::disallowed_methods, reason = "an application builds its own client")]
-fn client(issuer: &str) -> reqwest::Result<reqwest::Client> {
+fn http_client(issuer: &str) -> reqwest::Result<reqwest::Client> {
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
     if issuer.starts_with("https:") {
         client.build()

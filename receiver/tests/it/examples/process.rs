@@ -1,6 +1,7 @@
 //! How is a program started that says on its standard output when it is ready, and how does it end?
 
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,7 +15,7 @@ pub(super) struct Running {
 impl Running {
     /// Waits for a line that has this in it, and returns the line.
     pub(super) fn start(command: &mut Command, ready: &str) -> (Self, String) {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let output = child.stdout.take().unwrap();
         let running = Self { child, lines: Arc::default() };
         let lines = Arc::clone(&running.lines);
@@ -45,7 +46,9 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ended = self.child.kill();
+        // With what it has started itself, such as a browser.
+        let group = format!("-{}", self.child.id());
+        let _ended = Command::new("kill").args(["-KILL", "--", &group]).status();
         let _reaped = self.child.wait();
     }
 }

@@ -57,7 +57,7 @@ impl Browser {
         send(&self.client, &format!("{}/execute/sync", self.session), &script).await
     }
 
-    /// Ends the browser in good order; a driver that is killed leaves it behind.
+    /// Ends the browser in good order.
     pub(super) async fn close(self) {
         let _closed = self.client.delete(&self.session).send().await;
     }
