@@ -6,6 +6,8 @@ cargo_test() { cargo test --workspace --all-features --no-fail-fast "$@"; }
 choose_skips() {
   skips=()
   [[ -n "${SIGNOFF_TEST_RABBITMQ_SERVER:-}" ]] || skips+=(broker_restart::)
+  [[ -n "${SIGNOFF_TEST_RABBITMQ_SERVER:-}" && -n "${SIGNOFF_TEST_POSTGRES_BIN:-}" && -n "${SIGNOFF_TEST_FAKETIME:-}" ]] ||
+    skips+=(faults::nothing_is_lost harness::a_private_postgres)
   [[ -n "${SIGNOFF_TEST_PYTHON:-}" ]] || skips+=(python_publisher::)
   [[ -n "${SIGNOFF_TEST_PROMETHEUS:-}" ]] || skips+=(monitoring::)
   [[ -n "${SIGNOFF_TEST_VENV:-}" ]] || skips+=(deploy::compose:: deploy::lint::)
