@@ -41,11 +41,14 @@ pub(super) struct Figures {
 }
 
 impl World<'_> {
-    /// Everything owed is settled, nothing was given up or skipped, the queue is empty.
+    /// Everything promised has arrived and is settled, nothing was given up or skipped, the queue is empty.
     pub(super) async fn settled(&self) -> Duration {
         let begun = Instant::now();
         let all = eventually("everything is settled", RECOVERY * 2, async || {
-            (self.unsettled().await == 0 && self.nothing_queued().await).then_some(())
+            // First what was promised: the broker's figures are seconds old, and a message that the service
+            // holds is in no table yet.
+            let arrived = self.missing() == 0;
+            (arrived && self.unsettled().await == 0 && self.nothing_queued().await).then_some(())
         });
         let in_time = timeout(RECOVERY, all).await.is_ok();
         assert!(in_time, "not settled after {RECOVERY:?}\n{}", self.standing().await);
@@ -54,6 +57,10 @@ impl World<'_> {
         }
         assert_eq!(self.vhost.take("signoff.rejected").await, [], "rejected");
         begun.elapsed()
+    }
+
+    fn missing(&self) -> usize {
+        self.ledger.lock().expect("no panic while locked").missing(&self.clients.posts())
     }
 
     /// Rows that are still owed, due, leased or waiting, as the store has them.

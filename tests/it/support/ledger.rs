@@ -53,6 +53,14 @@ impl Ledger {
         self.promised.len()
     }
 
+    /// How many of the promised are not in these posts, whatever has arrived before.
+    pub(crate) fn missing(&self, posts: &[Post]) -> usize {
+        let accepted =
+            posts.iter().filter(|post| (200..300).contains(&post.status)).map(|post| Token::read(&post.token));
+        let arrived: BTreeSet<Owed> = accepted.map(|token| (token.aud, token.sid.unwrap_or_default())).collect();
+        self.promised.keys().filter(|owed| !arrived.contains(*owed)).count()
+    }
+
     /// Promised and not arrived, with the event.
     pub(crate) fn lost(&self) -> Vec<(&Owed, &str)> {
         let missing = self.promised.iter().filter(|(session, _)| !self.arrived.contains_key(*session));
