@@ -223,6 +223,23 @@ async fn while_the_store_is_away_nothing_is_acknowledged_and_later_all_is_record
 }
 
 #[tokio::test]
+async fn what_is_read_and_not_recorded_goes_back_to_the_queue() {
+    let Some(vhost) = Vhost::new().await else { return };
+    let bench = Bench::new();
+    let shutdown = start(settings(&vhost), &bench.intake);
+    connected(&bench).await;
+    // From now on the store's clock is known: messages are read while the store is away.
+    vhost.publish("idp", "k", &bodies("e", 10)).await;
+    recorded(&bench, 10).await;
+    bench.store.away.store(true, Ordering::SeqCst);
+    let tried = bench.store.calls();
+    vhost.publish("idp", "k", &bodies("f", 50)).await;
+    eventually("it is tried", async || (bench.store.calls() > tried).then_some(())).await;
+    assert_eq!(stop(shutdown, &vhost).await, 50, "what was not recorded was not acknowledged");
+    assert_eq!(bench.store.ids().len(), 10);
+}
+
+#[tokio::test]
 async fn a_tag_of_a_lost_channel_acknowledges_nothing_on_the_next() {
     let Some(vhost) = Vhost::new().await else { return };
     let bench = Bench::new();

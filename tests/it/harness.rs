@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use serde_json::json;
+use sqlx::postgres::PgPoolOptions;
 
 use crate::support::ledger::{Ledger, Token};
+use crate::support::own_postgres::{Ending, OwnPostgres};
 use crate::support::postgres::TestDatabase;
 use crate::support::process::Service;
 use crate::support::rabbitmq::{Depth, Vhost};
@@ -107,6 +109,50 @@ async fn a_receiver_hangs_closes_and_is_slow() {
     receiver.becomes(answer(204).after(Duration::from_millis(100)));
     assert_eq!(post(&receiver, "c").await.expect("an answer"), 204);
     assert_eq!(receiver.posts().iter().map(|post| post.status).collect::<Vec<_>>(), [0, 0, 204]);
+}
+
+#[tokio::test]
+async fn a_receiver_resets_drips_and_pours() {
+    let receiver = Receiver::start(Step::Reset).await;
+    assert!(!post(&receiver, "a").await.expect_err("no answer").is_timeout());
+    receiver.becomes(Step::DripsHeaders);
+    assert!(post(&receiver, "b").await.expect_err("no answer").is_timeout());
+    for step in [Step::DripsBody(200), Step::Endless(200)] {
+        receiver.becomes(step);
+        let answer = http_client().post(receiver.url()).body("logout_token=c").timeout(Duration::from_millis(500));
+        let answer = answer.send().await.expect("a status");
+        assert_eq!(answer.status(), 200);
+        assert!(answer.bytes().await.expect_err("no end").is_timeout());
+    }
+    let ended = async || Some(receiver.posts()).filter(|posts| posts.iter().all(|post| post.ended.is_some()));
+    let posts = eventually("all have ended", SOON, ended).await;
+    assert_eq!(posts.iter().map(|post| post.status).collect::<Vec<_>>(), [0, 0, 200, 200]);
+    assert!(posts[1].answered.is_none() && posts[2].answered < posts[2].ended, "answered long before it ended");
+}
+
+#[tokio::test]
+async fn a_private_postgres_keeps_what_was_committed_whatever_is_done_to_it() {
+    let Some(mut own) = OwnPostgres::start().await else { return };
+    let pool = PgPoolOptions::new().acquire_timeout(Duration::from_secs(2));
+    let pool = pool.connect(&own.database().await).await.expect("a database");
+    sqlx::query("CREATE TABLE kept (how text)").execute(&pool).await.expect("a table");
+    let keep = async |how: &'static str| sqlx::query("INSERT INTO kept VALUES ($1)").bind(how).execute(&pool).await;
+    for (how, name) in [(Ending::Fast, "fast"), (Ending::Immediate, "immediate"), (Ending::Killed, "killed")] {
+        keep(name).await.expect("a commit");
+        own.stop(how).await;
+        assert!(keep("lost").await.is_err(), "{name}: it is really down");
+        own.start_again().await;
+    }
+    own.freeze();
+    let frozen = tokio::time::timeout(Duration::from_secs(1), keep("late")).await;
+    assert!(!matches!(frozen, Ok(Ok(_))), "it stands still");
+    own.thaw();
+    eventually("it answers again", SOON, async || keep("thawed").await.ok()).await;
+    let kept: Vec<String> = sqlx::query_scalar("SELECT how FROM kept WHERE how NOT IN ('lost', 'late')")
+        .fetch_all(&pool)
+        .await
+        .expect("the rows");
+    assert_eq!(kept, ["fast", "immediate", "killed", "thawed"]);
 }
 
 #[tokio::test]

@@ -29,6 +29,8 @@ mod deploy;
 #[cfg(test)]
 mod expiry;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod faulty_store;
 #[cfg(test)]
 mod flow;

@@ -27,6 +27,9 @@ postgres_bin() {
   if [[ -x "$newest/initdb" ]]; then echo "$newest"; fi
 }
 
+# The variant for programs with threads.
+faketime_library() { ls /usr/lib/*/faketime/libfaketimeMT.so.1 2>/dev/null | head -n 1 || true; }
+
 python_with_pika() {
   if /usr/bin/python3 -c 'import pika' 2>/dev/null; then echo /usr/bin/python3; fi
 }
@@ -81,6 +84,7 @@ missing_for_tests() {
   [[ -n "$(redis_server)" ]] || echo redis-server
   [[ -n "$(python_with_pika)" ]] || echo python3-pika
   [[ -n "$(prometheus_server)" ]] || echo prometheus
+  [[ -n "$(faketime_library)" ]] || echo libfaketime
   [[ -n "$(kubectl_program)" ]] || echo kubernetes-client
   /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || echo python3-venv
   [[ -n "$(chromium_driver)" ]] || echo chromium chromium-driver

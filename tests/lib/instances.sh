@@ -77,6 +77,8 @@ environment() {
 	export SIGNOFF_TEST_AMQP_URL=amqp://guest:guest@127.0.0.1:$amqp_port/%2f
 	export SIGNOFF_TEST_AMQP_MANAGEMENT_URL=http://guest:guest@127.0.0.1:$management_port
 	export SIGNOFF_TEST_RABBITMQ_SERVER=$(rabbitmq_server)
+	export SIGNOFF_TEST_POSTGRES_BIN=$(postgres_bin)
+	export SIGNOFF_TEST_FAKETIME=$(faketime_library)
 	export SIGNOFF_TEST_PYTHON=$(python_with_pika)
 	export SIGNOFF_TEST_PROMETHEUS=$(prometheus_server)
 	export SIGNOFF_TEST_KUBECTL=$(kubectl_program)

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use time::OffsetDateTime;
 
@@ -52,7 +53,7 @@ impl SqliteStore {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(false)
             .busy_timeout(Duration::from_secs(5));
-        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(connect.clone()).await.map_err(failed)?;
+        let writer = writers().connect_with(connect.clone()).await.map_err(failed)?;
         MIGRATIONS.run(&writer).await.map_err(|error| StoreError::Unavailable(error.into()))?;
         let reader = SqlitePoolOptions::new()
             .max_connections(options.connections.max(1))
@@ -72,6 +73,19 @@ impl SqliteStore {
     fn clock_now(&self) -> OffsetDateTime {
         self.clock.now() + self.options.clock_offset
     }
+}
+
+/// One connection, which goes when its last transaction did not end as it was told: SQLite rolls back
+/// by itself when the disk is full or fails, the driver's own rollback then fails, and it would
+/// begin no other transaction for as long as the connection lives.
+fn writers() -> SqlitePoolOptions {
+    SqlitePoolOptions::new().max_connections(1).after_release(|connection, _| {
+        Box::pin(async move {
+            // What was dropped is rolled back before the answer.
+            connection.ping().await?;
+            Ok(!connection.is_in_transaction())
+        })
+    })
 }
 
 /// By primary result code: what cannot succeed is poison, what may is unavailable.

@@ -170,3 +170,29 @@ pub(super) async fn session_logouts_and_openings_run_free(f: Fixture) {
 pub(super) async fn subject_logouts_and_openings_run_free(f: Fixture) {
     free(f, subject).await;
 }
+
+/// Two replicas write the same provider sessions at the same moment, each named in an order of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_that_share_sessions_never_wait_for_each_other() {
+    const SESSIONS: usize = 300;
+    let Some(f) = super::fixture::postgres().await else { return };
+    let hold = Hold::at(Point::Locked);
+    for round in 0..10 {
+        let mut tasks = tokio::task::JoinSet::new();
+        for client in ["shop", "mail"] {
+            let opened = |n: usize| f.opened(&format!("{client}-{round}-{n}"), &format!("s{n}"), client, "ann", round);
+            let mut batch: Vec<Event> = (0..SESSIONS).map(opened).collect();
+            batch.rotate_left(if client == "shop" { 0 } else { SESSIONS / 2 });
+            let (store, rules) = (f.replica(Duration::ZERO, Some(hold.clone())).await, f.rules.clone());
+            tasks.spawn(async move {
+                store.record(&batch, &rules, &super::fixture::Lanes::default(), LEASE).await.map(drop)
+            });
+        }
+        hold.reached.acquire_many(2).await.unwrap().forget();
+        hold.go.add_permits(2);
+        while let Some(done) = tasks.join_next().await {
+            done.unwrap().expect("no deadlock");
+        }
+    }
+    assert_eq!(f.sessions().await.len(), 2 * SESSIONS);
+}

@@ -1,5 +1,6 @@
 //! How does a test own a process? Started, signalled and waited for by pid, killed when dropped.
 
+use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
@@ -47,8 +48,13 @@ impl Owned {
         self.signal("HUP");
     }
 
-    fn signal(&self, name: &str) {
-        assert!(kill(name, &self.child.id().to_string()), "no process {}", self.child.id());
+    /// Sends it any signal.
+    pub(crate) fn signal(&self, name: &str) {
+        assert!(kill(name, &self.id().to_string()), "no process {}", self.id());
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// SIGKILL, and waits until it is gone.
@@ -61,6 +67,26 @@ impl Owned {
     pub(crate) async fn wait(&mut self, within: Duration) -> ExitStatus {
         eventually("the process ends", within, async || self.ended()).await
     }
+}
+
+/// Sends a signal to those of these processes that have not ended.
+pub(crate) fn signal_all(name: &str, pids: &[u32]) {
+    for pid in pids {
+        kill(name, &pid.to_string());
+    }
+}
+
+/// The processes that this one started and that have not ended.
+pub(crate) fn children(of: u32) -> Vec<u32> {
+    let entries = fs::read_dir("/proc").expect("/proc").flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| parent(*pid) == Some(of)).collect()
+}
+
+/// The fourth field of /proc/PID/stat; the second, the name, may hold anything.
+fn parent(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
 }
 
 /// The shell's own kill: /bin/kill is not on every machine.

@@ -26,6 +26,7 @@ pub(crate) struct Token {
     pub(crate) sid: Option<String>,
     pub(crate) sub: Option<String>,
     pub(crate) jti: String,
+    pub(crate) kid: Option<String>,
 }
 
 impl Ledger {
@@ -47,6 +48,19 @@ impl Ledger {
         }
     }
 
+    /// How many deliveries were promised.
+    pub(crate) fn promised(&self) -> usize {
+        self.promised.len()
+    }
+
+    /// How many of the promised are not in these posts, whatever has arrived before.
+    pub(crate) fn missing(&self, posts: &[Post]) -> usize {
+        let accepted =
+            posts.iter().filter(|post| (200..300).contains(&post.status)).map(|post| Token::read(&post.token));
+        let arrived: BTreeSet<Owed> = accepted.map(|token| (token.aud, token.sid.unwrap_or_default())).collect();
+        self.promised.keys().filter(|owed| !arrived.contains(*owed)).count()
+    }
+
     /// Promised and not arrived, with the event.
     pub(crate) fn lost(&self) -> Vec<(&Owed, &str)> {
         let missing = self.promised.iter().filter(|(session, _)| !self.arrived.contains_key(*session));
@@ -66,10 +80,19 @@ impl Ledger {
 
 impl Token {
     pub(crate) fn read(compact: &str) -> Self {
-        let payload = compact.split('.').nth(1).unwrap_or_else(|| panic!("not a token: {compact}"));
-        let payload = URL_SAFE_NO_PAD.decode(payload).expect("base64url");
-        let claims: Value = serde_json::from_slice(&payload).expect("claims");
+        let part = |index: usize| -> Value {
+            let part = compact.split('.').nth(index).unwrap_or_else(|| panic!("not a token: {compact}"));
+            serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).expect("base64url")).expect("JSON")
+        };
+        let (header, claims) = (part(0), part(1));
+        let kid = header["kid"].as_str().map(str::to_owned);
         let claim = |name: &str| claims[name].as_str().map(str::to_owned);
-        Self { aud: claim("aud").expect("aud"), sid: claim("sid"), sub: claim("sub"), jti: claim("jti").expect("jti") }
+        Self {
+            aud: claim("aud").expect("aud"),
+            sid: claim("sid"),
+            sub: claim("sub"),
+            jti: claim("jti").expect("jti"),
+            kid,
+        }
     }
 }

@@ -10,6 +10,7 @@ pub(crate) mod child;
 pub(crate) mod events;
 pub(crate) mod ledger;
 pub(crate) mod own_broker;
+pub(crate) mod own_postgres;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod prometheus;

@@ -80,6 +80,26 @@ impl Service {
         self.child.hang_up();
     }
 
+    /// It stands still, as if its machine did.
+    pub(crate) fn pause(&self) {
+        self.child.signal("STOP");
+    }
+
+    /// It goes on where it was.
+    pub(crate) fn resume(&self) {
+        self.child.signal("CONT");
+    }
+
+    /// Its resident memory now and at its most, in MiB.
+    pub(crate) fn memory(&self) -> (u64, u64) {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a running service");
+        let mib = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("the memory");
+            line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") / 1024
+        };
+        (mib("VmRSS:"), mib("VmHWM:"))
+    }
+
     /// Waits until it has ended by itself.
     pub(crate) async fn wait(&mut self, within: Duration) -> ExitStatus {
         self.child.wait(within).await

@@ -12,6 +12,9 @@ use tokio::time::Instant;
 use super::script::{Script, Step};
 use super::{eventually, free_port, script};
 
+/// Between two bytes of an answer that drips.
+const DRIP: Duration = Duration::from_millis(100);
+
 /// One request as it arrived.
 #[derive(Debug, Clone)]
 pub(crate) struct Post {
@@ -20,7 +23,9 @@ pub(crate) struct Post {
     /// The status it was answered with; 0: not answered.
     pub(crate) status: u16,
     pub(crate) at: Instant,
-    /// When it was answered, or its connection ended; `None`: still open.
+    /// When the status went out; `None`: it did not.
+    pub(crate) answered: Option<Instant>,
+    /// When it was answered in full, or its connection ended; `None`: still open.
     pub(crate) ended: Option<Instant>,
     pub(crate) request_line: String,
     /// Names in lower case.
@@ -156,6 +161,24 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) -> Option<()> {
         let (status, goes_on) = match step {
             Step::Echo(_) => unreachable!("an echo has become an answer"),
             Step::Close => (0, false),
+            Step::Reset => {
+                let _ = stream.get_ref().set_zero_linger();
+                (0, false)
+            }
+            Step::DripsHeaders => {
+                drip(&mut stream, &head(200)).await;
+                (0, false)
+            }
+            Step::DripsBody(status) | Step::Endless(status) => {
+                let sent = stream.write_all(format!("{}\r\n", head(status)).as_bytes()).await.is_ok();
+                lock(&state).posts[index].answered = sent.then(Instant::now);
+                if matches!(step, Step::DripsBody(_)) {
+                    drip(&mut stream, "").await;
+                } else {
+                    pour(&mut stream).await;
+                }
+                (if sent { status } else { 0 }, false)
+            }
             // Whatever comes, the end too.
             Step::Hang => {
                 let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
@@ -169,10 +192,29 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) -> Option<()> {
         };
         let post = &mut lock(&state).posts[index];
         (post.status, post.ended) = (status, Some(Instant::now()));
+        post.answered = post.answered.or(post.ended).filter(|_| status != 0);
         if !goes_on {
             return None;
         }
     }
+}
+
+fn head(status: u16) -> String {
+    format!("HTTP/1.1 {status} Scripted\r\nconnection: close\r\n")
+}
+
+/// This, and then byte after byte until the other side has had enough.
+async fn drip(stream: &mut BufReader<TcpStream>, first: &str) {
+    let mut sent = stream.write_all(first.as_bytes()).await;
+    while sent.is_ok() {
+        tokio::time::sleep(DRIP).await;
+        sent = stream.write_all(b"x").await;
+    }
+}
+
+/// As much as the other side takes.
+async fn pour(stream: &mut BufReader<TcpStream>) {
+    while stream.write_all(&[b'x'; 1024]).await.is_ok() {}
 }
 
 async fn read_request(stream: &mut BufReader<TcpStream>) -> Option<Post> {
@@ -191,6 +233,7 @@ async fn read_request(stream: &mut BufReader<TcpStream>) -> Option<Post> {
         token: token.unwrap_or_default(),
         status: 0,
         at: Instant::now(),
+        answered: None,
         ended: None,
         request_line,
         headers,

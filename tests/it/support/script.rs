@@ -15,6 +15,14 @@ pub(crate) enum Step {
     Hang,
     /// Read, and the connection is closed.
     Close,
+    /// Read, and the connection is reset.
+    Reset,
+    /// Headers that drip, a byte each time, and never end.
+    DripsHeaders,
+    /// This status, and a body that drips.
+    DripsBody(u16),
+    /// This status, and a body without an end.
+    Endless(u16),
 }
 
 /// One answer.

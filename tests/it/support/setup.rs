@@ -78,6 +78,14 @@ impl Setup {
         config
     }
 
+    /// Replaces the issuer's key. As a Secret is replaced: the file is never half there.
+    pub(crate) fn new_key(&self) {
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).expect("a key");
+        let next = self.key.path().join("next.pem");
+        std::fs::write(&next, key.serialize_pem()).expect("to write the key");
+        std::fs::rename(next, self.key_file()).expect("to replace the key");
+    }
+
     /// Made by the first replica, read by the others.
     fn key_file(&self) -> PathBuf {
         self.key.path().join("key.pem")
