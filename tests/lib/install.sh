@@ -67,7 +67,10 @@ provider_folder() {
 # As its lock file says, once.
 install_provider() {
   [[ "$PROVIDER/node_modules/.package-lock.json" -nt "$PROVIDER/package-lock.json" ]] && return
-  [[ -n "$(node_with_npm)" ]] || die "node is older than 20, or has no npm: install a newer one from https://nodejs.org"
+  if [[ -z "$(node_with_npm)" ]]; then
+    say "node is older than 20: the tests with a real provider are not run (https://nodejs.org)"
+    return
+  fi
   say "installing the modules of $PROVIDER"
   (cd "$PROVIDER" && npm ci --no-audit --no-fund >/dev/null) || die "npm ci failed in $PROVIDER"
 }
