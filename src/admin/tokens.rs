@@ -78,10 +78,15 @@ fn complain(complaints: &mut HashMap<String, String>, name: String, what: String
 }
 
 fn unlike(tokens: &[Token], at: usize, secret: Zeroizing<String>) -> Result<Zeroizing<String>, String> {
-    let mut others = tokens.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, token)| token);
-    match others.find(|token| token.secret == secret) {
+    let others = tokens.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, token)| token);
+    told_apart(others, &secret).map(|()| secret)
+}
+
+/// Whether no other token has this secret.
+pub fn told_apart<'t>(others: impl IntoIterator<Item = &'t Token>, secret: &Zeroizing<String>) -> Result<(), String> {
+    match others.into_iter().find(|token| token.secret == *secret) {
         Some(other) => Err(format!("has the same secret as `http.tokens.{}`; give each its own", other.name)),
-        None => Ok(secret),
+        None => Ok(()),
     }
 }
 

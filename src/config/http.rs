@@ -24,8 +24,7 @@ pub(super) fn read(http: &mut Section<'_>) -> Settings {
     }
     let mut known: Vec<Token> = Vec::new();
     for token in tokens.into_iter().flatten() {
-        if let Some(other) = known.iter().find(|other| other.secret == token.secret) {
-            let what = format!("has the same secret as `http.tokens.{}`; give each its own", other.name);
+        if let Err(what) = tokens::told_apart(&known, &token.secret) {
             http.wrong_within(&["tokens", &token.name], what);
         }
         known.push(token);
