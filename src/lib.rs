@@ -81,6 +81,7 @@
 //! - `store/record/collect.rs`: Which sessions does a logout cover?
 //! - `store/record/decide.rs`: What does the planner want for each of them?
 //! - `store/record/expand.rs`: What does a logout owe that covers too much for one transaction?
+//! - `store/record/found.rs`: What do the statements of `record` find?
 //! - `store/record/mod.rs`: How is a batch of events made durable?
 //! - `store/record/pace.rs`: How fast does an expansion owe?
 //! - `store/record/tx.rs`: Which statements does `record` need?

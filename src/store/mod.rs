@@ -82,8 +82,6 @@ pub struct Rate(pub NonZeroU32);
 pub struct Expanded {
     /// Whose sessions were walked.
     pub logout: LogoutId,
-    /// How many of them the step took out.
-    pub sessions: usize,
     /// Clients that are owed something since.
     pub clients: Vec<ClientKey>,
     /// Whether it was the last.

@@ -157,6 +157,9 @@ impl Outbox for PostgresStore {
     }
 
     async fn expand(&self, planner: &dyn Planner, rate: Rate) -> Result<Option<Expanded>, StoreError> {
+        if !expand::any(&self.pool).await? {
+            return Ok(None);
+        }
         let tx = self.pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(failed)?;
         let mut tx = record::Tx { inner: tx, probe: self.probe.clone(), offset: self.options.clock_offset };
         let expanded = super::record::expand(&mut tx, planner, self.clock.instant(), rate).await?;

@@ -66,14 +66,13 @@ pub(in crate::store) async fn expand<T: ExpandTx>(
         pace: Some(Pace::new(now, rate.0)),
     };
     let covered = run.read_again(tx, &keys, &job).await?;
-    let sessions = covered.len();
     let decided = run.plan(covered);
     let (_, clients) = run.write_deliveries(tx, decided).await?;
     let due_at = run.pace.as_ref().map_or(now, Pace::end);
     let next =
         next(tx, &job, &seen, all_clients).await?.map(|(at_client, after_id)| Next { at_client, after_id, due_at });
     tx.walked(logout.id, next).await?;
-    Ok(Some(Expanded { logout: logout.id, sessions, clients, done: next.is_none() }))
+    Ok(Some(Expanded { logout: logout.id, clients, done: next.is_none() }))
 }
 
 impl Run<'_> {

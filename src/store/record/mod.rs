@@ -17,6 +17,7 @@
 mod collect;
 mod decide;
 mod expand;
+mod found;
 mod pace;
 mod tx;
 mod write;
@@ -31,6 +32,7 @@ use super::rows::{self, ProviderSessionRow, SessionRow};
 use super::{Decision, Planner, Recorded, Rooms, StoreError};
 use crate::model::{ClientKey, Event, EventKind, IssuerKey, LeaseId, Logout, LogoutId, Receipt, ReceiptStatus, Scope};
 pub(super) use expand::expand;
+pub(in crate::store) use found::{CoveredRow, EventLogoutRow, KeyRow, WalkedRow};
 pub(in crate::store) use tx::{EventLogout, ExpandTx, ExpansionRow, LateRow, NewDelivery, Next, RecordTx, Touch, Walk};
 pub(in crate::store) use write::give_back;
 

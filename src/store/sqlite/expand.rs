@@ -1,32 +1,21 @@
 //! The statements of one step of an expansion, for SQLite.
 
 use async_trait::async_trait;
-use sqlx::FromRow;
+use sqlx::sqlite::SqlitePool;
 use time::OffsetDateTime;
 
 use super::failed;
 use super::record::{Tx, keys};
-use crate::model::{ClientKey, IssuerKey, LogoutId};
+use crate::model::{IssuerKey, LogoutId};
 use crate::store::StoreError;
 use crate::store::at::At;
 use crate::store::batch::SessionKey;
-use crate::store::record::{ExpandTx, ExpansionRow, Next, Walk};
+use crate::store::record::{ExpandTx, ExpansionRow, Next, Walk, WalkedRow};
 use crate::store::rows::SessionRow;
 
-#[derive(FromRow)]
-struct WalkedRow {
-    id: i64,
-    issuer: i32,
-    session_id: String,
-    client: i32,
-    sid: String,
-}
-
-impl WalkedRow {
-    fn pair(self) -> (i64, SessionKey) {
-        let (issuer, client) = (IssuerKey(self.issuer), ClientKey(self.client));
-        (self.id, SessionKey { issuer, session_id: self.session_id, client, sid: self.sid })
-    }
+/// Whether any logout is still walked, due or not: mostly none is, and no transaction is begun for that.
+pub(super) async fn any(pool: &SqlitePool) -> Result<bool, StoreError> {
+    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM expansions)").fetch_one(pool).await.map_err(failed)
 }
 
 #[async_trait]

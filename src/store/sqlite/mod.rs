@@ -138,6 +138,9 @@ impl Outbox for SqliteStore {
     }
 
     async fn expand(&self, planner: &dyn Planner, rate: Rate) -> Result<Option<Expanded>, StoreError> {
+        if !expand::any(&self.reader).await? {
+            return Ok(None);
+        }
         let tx = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
         let mut tx = record::Tx { inner: tx, probe: self.probe.clone(), now: self.clock_now() };
         let expanded = super::record::expand(&mut tx, planner, self.clock.instant(), rate).await?;

@@ -7,15 +7,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use sqlx::types::Json;
-use sqlx::{FromRow, Sqlite, Transaction};
+use sqlx::{Sqlite, Transaction};
 use time::OffsetDateTime;
 
 use super::failed;
-use crate::model::{Cause, ClientKey, DeliveryId, IssuerKey, Logout, LogoutId, Scope, SkipReason};
+use crate::model::{Cause, DeliveryId, IssuerKey, Logout, LogoutId, Scope, SkipReason};
 use crate::store::at::At;
 use crate::store::batch::{ClosingRow, LogoutRow, OpeningRow, ProviderSessionKey, SessionKey};
 use crate::store::probe::{Point, Probe};
-use crate::store::record::{EventLogout, LateRow, NewDelivery, RecordTx, Touch};
+use crate::store::record::{CoveredRow, EventLogout, EventLogoutRow, KeyRow, LateRow, NewDelivery, RecordTx, Touch};
 use crate::store::rows::{self, ProviderSessionRow, SessionRow, code, scope, state};
 use crate::store::{Decision, StoreError};
 
@@ -23,34 +23,6 @@ pub(super) struct Tx {
     pub(super) inner: Transaction<'static, Sqlite>,
     pub(super) probe: Option<Arc<dyn Probe>>,
     pub(super) now: OffsetDateTime,
-}
-
-#[derive(FromRow)]
-struct EventLogoutRow {
-    issuer: i32,
-    event_id: String,
-    id: i64,
-}
-
-impl EventLogoutRow {
-    fn pair(self) -> EventLogout {
-        ((IssuerKey(self.issuer), self.event_id), LogoutId(self.id))
-    }
-}
-
-#[derive(FromRow)]
-struct CoveredRow {
-    #[sqlx(flatten)]
-    session: SessionRow,
-    logout_id: i64,
-}
-
-#[derive(FromRow)]
-struct KeyRow {
-    issuer: i32,
-    session_id: String,
-    client: i32,
-    sid: String,
 }
 
 fn key(key: &SessionKey) -> Value {
@@ -270,13 +242,7 @@ impl RecordTx for Tx {
         .fetch_all(&mut *self.inner)
         .await
         .map_err(failed)?;
-        let key = |row: KeyRow| SessionKey {
-            issuer: IssuerKey(row.issuer),
-            session_id: row.session_id,
-            client: ClientKey(row.client),
-            sid: row.sid,
-        };
-        Ok(found.into_iter().map(key).collect())
+        Ok(found.into_iter().map(KeyRow::key).collect())
     }
 
     async fn rearm(&mut self, logouts: &[LogoutId], now: At) -> Result<Vec<(LogoutId, u32)>, StoreError> {
