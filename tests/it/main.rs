@@ -65,4 +65,6 @@ mod store;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod tls;
+#[cfg(test)]
 mod token;

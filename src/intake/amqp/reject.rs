@@ -4,6 +4,7 @@ use lapin::BasicProperties;
 use lapin::message::Delivery;
 use lapin::types::{AMQPValue, FieldTable};
 
+use super::tls::Broker;
 use super::{Amqp, AmqpError, Publisher};
 
 /// Keeps what cannot be read where an operator finds it.
@@ -18,7 +19,7 @@ impl Rejects {
     /// For this intake's rejected queue.
     pub(super) fn new(settings: &Amqp) -> Self {
         Self {
-            publisher: Publisher::lazy(&settings.url, format!("signoff/{}/rejected", settings.name)),
+            publisher: Publisher::lazy(Broker::of(settings), format!("signoff/{}/rejected", settings.name)),
             queue: settings.rejected_queue.clone(),
             declare: settings.declare,
         }
