@@ -6,11 +6,15 @@ use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
+use super::unique;
+
 pub(crate) type Ca = CertifiedIssuer<'static, KeyPair>;
 
 /// A CA that nobody knows.
 pub(crate) fn ca() -> Ca {
     let mut params = CertificateParams::new(vec![]).expect("parameters");
+    // CAs of one name would be one to those who look for an issuer.
+    params.distinguished_name.push(DnType::CommonName, unique("ca"));
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("a certificate")
 }
