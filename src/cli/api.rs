@@ -56,13 +56,12 @@ impl Where {
     /// The API there.
     pub(super) fn api(self, given: &Given) -> anyhow::Result<Api> {
         let ca = self.ca_file.filter(|file| !file.as_os_str().is_empty()).map(Trust::Ca);
-        let (base, trust) = match self.url.as_deref().filter(|url| !url.is_empty()) {
-            Some(url) => (typed(url)?, ca),
-            None => {
-                let http = given.config()?.http;
-                let own = http.tls.map(|tls| Trust::Certificate(tls.certificate_file));
-                (local(http.listen, own.is_some())?, ca.or(own))
-            }
+        let (base, trust) = if let Some(url) = self.url.as_deref().filter(|url| !url.is_empty()) {
+            (typed(url)?, ca)
+        } else {
+            let http = given.config()?.http;
+            let own = http.tls.map(|tls| Trust::Certificate(tls.certificate_file));
+            (local(http.listen, own.is_some())?, ca.or(own))
         };
         let token_file = self.token_file.filter(|file| !file.as_os_str().is_empty());
         let token = token_file.as_deref().map(secret).transpose()?;

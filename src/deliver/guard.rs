@@ -94,7 +94,7 @@ fn unwrapped(ip: IpAddr) -> IpAddr {
 }
 
 /// What a translator of the operator's own may make of an IPv6 address that has to be opened by
-/// itself: local NAT64 (64:ff9b:1::/48) in each of its layouts, and Teredo (2001::/32).
+/// itself: local NAT64 (`64:ff9b:1::/48`) in each of its layouts, and Teredo (`2001::/32`).
 fn carried(ip: IpAddr) -> [Option<IpAddr>; 4] {
     const LAYOUTS: [[usize; 4]; 4] = [[12, 13, 14, 15], [6, 7, 9, 10], [7, 9, 10, 11], [9, 10, 11, 12]];
     let IpAddr::V6(v6) = ip else { return [None; 4] };

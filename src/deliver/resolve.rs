@@ -99,6 +99,7 @@ impl Resolve for Guarded {
 
 #[cfg(test)]
 mod tests {
+    use std::error::Error;
     use std::io::{Read as _, Write as _};
     use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -154,8 +155,8 @@ mod tests {
             assert_eq!(answer.is_ok(), fine, "{number}: {answer:?}");
             assert_eq!(asked.load(Ordering::SeqCst), number, "one look-up a connection: nothing can change in between");
             if let Err(error) = answer {
-                let mut causes = std::iter::successors(std::error::Error::source(&error), |cause| cause.source());
-                assert!(causes.any(|cause| cause.is::<Blocked>()), "{error:?}");
+                let mut causes = std::iter::successors(error.source(), |cause| (*cause).source());
+                assert!(causes.any(<dyn Error>::is::<Blocked>), "{error:?}");
             }
         }
         assert_eq!((allowed.load(Ordering::SeqCst), forbidden.load(Ordering::SeqCst)), (2, 0));

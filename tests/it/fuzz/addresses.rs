@@ -46,7 +46,7 @@ fn v4() -> impl Strategy<Value = u32> {
         _ => last.wrapping_add(1),
     });
     let inside = (select(SHUT.to_vec()), any::<u32>())
-        .prop_map(|((first, last), at)| first + (u64::from(at) % (u64::from(last - first) + 1)) as u32);
+        .prop_map(|((first, last), at)| first + at % (last - first).saturating_add(1));
     prop_oneof![any::<u32>(), edge, inside]
 }
 
@@ -135,7 +135,7 @@ proptest! {
         let carried = [
             format!("64:ff9b:1::{:x}:{:x}", 0xa9fe, low & 0xffff),
             format!("64:ff9b:1:a9fe:{:x}:{:x}::", (low >> 8) & 0xff, (low & 0xff) << 8),
-            format!("2001:0:{:x}:1::5601:{:x}", low >> 48, !(low as u16)),
+            format!("2001:0:{:x}:1::5601:{:x}", low >> 48, !low & 0xffff),
         ];
         let everything: Vec<IpNet> = ["::/0", "0.0.0.0/0"].map(|net| net.parse().expect("a network")).into();
         for carried in carried {
