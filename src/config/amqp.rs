@@ -6,6 +6,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::clients::{certificate_and_key, certificates};
+use super::mistake;
 use super::reader::Section;
 use crate::intake::Amqp;
 
@@ -98,9 +99,10 @@ fn check_url(url: &str) -> Result<(), String> {
     }
     let example = "write one like \"amqp://user@host:5672/%2f\"";
     match Url::parse(url) {
-        Ok(url) if !matches!(url.scheme(), "amqp" | "amqps") => {
-            Err(format!("has the scheme {:?}; {example}, or \"amqps://…\"", url.scheme()))
-        }
+        Ok(parsed) if !matches!(parsed.scheme(), "amqp" | "amqps") => Err(match mistake::scheme(url) {
+            Some(scheme) => format!("has the scheme {scheme:?}; {example}, or \"amqps://…\""),
+            None => format!("is not an AMQP URL; {example}, or \"amqps://…\""),
+        }),
         Ok(url) if url.host_str().is_none_or(str::is_empty) => Err(format!("names no host; {example}")),
         Ok(_) => Ok(()),
         Err(error) => Err(format!("is not a URL ({error}); {example}")),

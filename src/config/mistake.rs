@@ -23,6 +23,12 @@ impl fmt::Display for Mistake {
     }
 }
 
+/// A URL's scheme, if that is surely what it is: `password:…` begins like one.
+pub(super) fn scheme(url: &str) -> Option<&str> {
+    let (scheme, _) = url.split_once("://")?;
+    (scheme.len() <= 12 && scheme.bytes().all(|byte| byte.is_ascii_lowercase())).then_some(scheme)
+}
+
 /// Every mistake of a configuration, one line each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistakes(pub Vec<Mistake>);

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use url::Url;
 use zeroize::Zeroizing;
 
+use super::mistake;
 use super::reader::Section;
 use crate::store::Retention;
 
@@ -65,10 +66,10 @@ fn check_url(url: &str) -> Result<(), String> {
         Some(("postgres" | "postgresql", _)) => {
             Url::parse(url).map(drop).map_err(|error| format!("is not a URL ({error}); {one_of}"))
         }
-        Some((scheme, _)) if scheme.chars().all(|c| c.is_ascii_alphanumeric()) => {
-            Err(format!("has the scheme {scheme:?}, and stores are SQLite and Postgres; {one_of}"))
-        }
-        _ => Err(format!("is not a URL; {one_of}")),
+        _ => Err(match mistake::scheme(url) {
+            Some(scheme) => format!("has the scheme {scheme:?}, and stores are SQLite and Postgres; {one_of}"),
+            None => format!("is not a URL; {one_of}"),
+        }),
     }
 }
 

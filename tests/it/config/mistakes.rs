@@ -61,6 +61,8 @@ const DOORS: &[Case] = &[
     ("", "[http.tokens.other]\nfile = 'DIR/token'\nscopes = ['read']", &["http.tokens.other: has the same secret as `http.tokens.idp`; give each its own"]),
     ("url = \"amqp://user:pass@broker:5672/%2f\"", "", &[r#"amqp.main.url: is missing; write one like "amqp://user@host:5672/%2f""#]),
     ("url = \"amqp://user:pass@broker:5672/%2f\"", "url = 'http://user:pass@broker'", &[r#"amqp.main.url: has the scheme "http"; write one like "amqp://user@host:5672/%2f", or "amqps://…""#]),
+    ("url = \"amqp://user:pass@broker:5672/%2f\"", "url = 'pass:word@broker'", &[r#"amqp.main.url: is not an AMQP URL; write one like "amqp://user@host:5672/%2f", or "amqps://…""#]),
+    (STORE, "url = 'pass:word@host/db'", &[r#"store.url: is not a URL; write "sqlite://path/to/file.db" or "postgres://user@host/database""#]),
     ("url = \"amqp://user:pass@broker:5672/%2f\"", "url = 'broker'", &[r#"amqp.main.url: is not a URL (relative URL without a base); write one like "amqp://user@host:5672/%2f""#]),
     (QUEUE, "queue = ''", &["amqp.main.queue: must be 1 to 255 bytes"]),
     (QUEUE, "queue = 'q'\nrejected_queue = 'q'", &["amqp.main.rejected_queue: is the queue that is read, so that what is rejected comes back; name another"]),
