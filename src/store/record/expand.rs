@@ -89,7 +89,7 @@ impl Run<'_> {
         if touches.is_empty() {
             return Ok(Covered::new());
         }
-        tx.touch(&touches, self.now).await?;
+        tx.touch(&touches, self.now.end_of_hour()).await?;
         let id = LogoutId(job.logout.id);
         let rows = tx.sessions_of(&keys.iter().copied().collect::<Vec<_>>()).await?;
         // Opened again since: a new life.

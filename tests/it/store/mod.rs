@@ -5,6 +5,7 @@ mod bulk;
 pub(crate) mod fixture;
 mod order;
 mod race;
+mod retention;
 mod schema;
 
 /// One named test per behaviour and backend.
