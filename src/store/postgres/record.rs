@@ -398,7 +398,7 @@ impl RecordTx for Tx {
             "SELECT l.id FROM logouts l WHERE l.id = ANY($1) AND $2 <
                (SELECT count(*) FROM (SELECT 1 FROM sessions o
                   WHERE o.issuer = l.issuer AND o.subject = l.key AND o.opened_at <= l.happened_at
-                    AND (l.client IS NULL OR l.client = o.client) LIMIT $2 + 1) AS covered)",
+                    AND (l.client IS NULL OR l.client = o.client) ORDER BY o.id LIMIT $2 + 1) AS covered)",
         )
         .bind(logouts.iter().map(|logout| logout.0).collect::<Vec<_>>())
         .bind(i64::from(more_than))
