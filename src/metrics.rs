@@ -100,7 +100,10 @@ impl Metrics {
             )?,
             ready_age: register(&r, Gauge::new("ready_age_seconds", "Oldest due delivery whose lane is open")?)?,
             owed_age: gauges(&r, "owed_age_seconds", "Oldest unsettled delivery", &["issuer", "client_id"])?,
-            pending: register(&r, IntGauge::new("deliveries_pending", "Unsettled deliveries; more than 100,000 are estimated")?)?,
+            pending: register(
+                &r,
+                IntGauge::new("deliveries_pending", "Unsettled deliveries; more than 100,000 are estimated")?,
+            )?,
             in_flight: register(&r, IntGauge::new("deliveries_in_flight", "Attempts in flight on this replica")?)?,
             lane_state: register(
                 &r,

@@ -122,10 +122,8 @@ pub(super) async fn backlog(pool: &SqlitePool, now: OffsetDateTime) -> Result<Ba
     .fetch_all(pool)
     .await
     .map_err(failed)?;
-    let pending: i64 = sqlx::query_scalar("SELECT count(*) FROM deliveries WHERE state = 0")
-        .fetch_one(pool)
-        .await
-        .map_err(failed)?;
+    let pending: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM deliveries WHERE state = 0").fetch_one(pool).await.map_err(failed)?;
     Ok(Backlog {
         pending: pending.unsigned_abs(),
         oldest: oldest.iter().map(|row| (ClientKey(row.client), span(now, row.armed_at.0))).collect(),

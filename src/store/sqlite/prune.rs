@@ -39,11 +39,12 @@ async fn prune_sessions(
     now: OffsetDateTime,
 ) -> Result<u64, StoreError> {
     let mut gone = 0;
-    let issuers: Vec<i32> = sqlx::query_scalar("SELECT id FROM issuers WHERE id NOT IN (SELECT value FROM json_each($1))")
-        .bind(Json(&keep.until_logged_out))
-        .fetch_all(pool)
-        .await
-        .map_err(failed)?;
+    let issuers: Vec<i32> =
+        sqlx::query_scalar("SELECT id FROM issuers WHERE id NOT IN (SELECT value FROM json_each($1))")
+            .bind(Json(&keep.until_logged_out))
+            .fetch_all(pool)
+            .await
+            .map_err(failed)?;
     for issuer in issuers.into_iter().map(Some).chain([None]) {
         let done = sqlx::query(match issuer {
             Some(_) => {

@@ -49,7 +49,11 @@ pub(crate) async fn run(arguments: &Arguments, owed: usize) {
     owe(&mut scene, owed).await;
     println!("memory of the service: {before} MiB before, {} MiB with {owed} deliveries owed", memory(&scene));
     let among = flow(arguments, &mut scene, HEALTHY + HUNG).await;
-    println!("memory of the service: {} MiB after, {:?} MiB at its peak", memory(&scene), scene.processes.peak_memory());
+    println!(
+        "memory of the service: {} MiB after, {:?} MiB at its peak",
+        memory(&scene),
+        scene.processes.peak_memory()
+    );
 
     println!("\nof the {HEALTHY}, in ms     published → arrived             accepted → answered");
     println!("                       p50      p99    worst        p50      p99    worst");

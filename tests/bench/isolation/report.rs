@@ -141,7 +141,9 @@ async fn burst(arguments: &Arguments, logouts: usize) {
         arguments.alg_name(),
         describe()
     );
-    let Some(mut scene) = Scene::start(arguments, &[Manner::Healthy; BURST_CLIENTS], More::default()).await else { return };
+    let Some(mut scene) = Scene::start(arguments, &[Manner::Healthy; BURST_CLIENTS], More::default()).await else {
+        return;
+    };
     scene.open("burst", logouts, &(0..BURST_CLIENTS).collect::<Vec<_>>()).await;
     scene.queue("burst", logouts).await;
     let before = scene.processes.cpu();

@@ -64,6 +64,12 @@ impl Fixture {
         open(&self.home, Options { clock_offset, ..Options::default() }, probe).await
     }
 
+    /// From outside the store.
+    pub(crate) async fn postgres_connection(&self) -> PgConnection {
+        let Home::Postgres(database) = &self.home else { panic!("a Postgres") };
+        PgConnection::connect(database.url()).await.unwrap()
+    }
+
     /// Rows of a table.
     pub(crate) async fn count(&self, table: &str) -> i64 {
         let count = AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
@@ -73,8 +79,8 @@ impl Fixture {
                 let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
                 sqlx::query_scalar(count).fetch_one(&mut connection).await.unwrap()
             }
-            Home::Postgres(database) => {
-                let mut connection = PgConnection::connect(database.url()).await.unwrap();
+            Home::Postgres(_) => {
+                let mut connection = self.postgres_connection().await;
                 sqlx::query_scalar(count).fetch_one(&mut connection).await.unwrap()
             }
         }

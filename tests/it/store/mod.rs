@@ -4,6 +4,7 @@ mod behaviours;
 mod bulk;
 pub(crate) mod fixture;
 mod order;
+mod pruning;
 mod race;
 mod retention;
 mod schema;
