@@ -42,7 +42,7 @@ impl Refill {
 impl Dispatcher {
     /// Asks the table who has unsettled rows.
     pub(super) fn poll(&mut self) {
-        if self.stopping || self.refill.polling {
+        if self.stopping.is_some() || self.refill.polling {
             return;
         }
         self.refill.polling = true;
@@ -105,7 +105,7 @@ impl Dispatcher {
 
     /// Leases rows for every lane that wants some, if any may.
     pub(super) fn lease(&mut self) {
-        if !self.refill.hungry || self.refill.leasing || self.stopping || self.settling.down {
+        if !self.refill.hungry || self.refill.leasing || self.stopping.is_some() || self.settling.down {
             return;
         }
         self.refill.hungry = false;

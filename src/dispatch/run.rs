@@ -1,7 +1,7 @@
 //! What happens next? The loop: one task that owns all lanes and never waits for store or network.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -24,6 +24,8 @@ use crate::store::Outbox;
 
 /// Messages read at a time.
 const MAIL: usize = 256;
+/// How long the end waits for what `record` has leased and not handed off yet.
+const HAND_OFF: Duration = Duration::from_secs(5);
 
 /// What a dispatcher works with.
 pub struct Parts {
@@ -56,7 +58,8 @@ pub struct Dispatcher {
     pub(super) settling: Settling,
     pub(super) refill: Refill,
     pub(super) shown: Shown,
-    pub(super) stopping: bool,
+    /// Since when nothing starts any more.
+    pub(super) stopping: Option<Instant>,
     /// Leases to be given back.
     unused: Vec<(DeliveryId, LeaseId)>,
     inbox: UnboundedReceiver<Message>,
@@ -76,7 +79,7 @@ impl Dispatcher {
             settling: Settling::default(),
             refill: Refill::default(),
             shown: Shown::default(),
-            stopping: false,
+            stopping: None,
             unused: Vec::new(),
             inbox,
             handle: Handle { inbox: sender, lanes: Arc::new(ArcSwap::default()) },
@@ -94,11 +97,11 @@ impl Dispatcher {
         let stop = self.parts.shutdown.stop.clone();
         let mut mail = Vec::with_capacity(MAIL);
         let mut tick = tokio::time::Instant::now();
-        while !(self.stopping && self.is_quiet()) {
+        while !self.stopping.is_some_and(|since| self.is_quiet(since)) {
             tokio::select! {
                 _ = self.inbox.recv_many(&mut mail, MAIL) => mail.drain(..).for_each(|message| self.read(message)),
                 () = tokio::time::sleep_until(tick) => tick = tokio::time::Instant::now() + self.tick(),
-                () = stop.cancelled(), if !self.stopping => self.stop(),
+                () = stop.cancelled(), if self.stopping.is_none() => self.stop(),
             }
             self.lease();
             self.start();
@@ -140,7 +143,7 @@ impl Dispatcher {
             self.lanes.disown(client);
             return self.give_back(&row);
         };
-        if self.stopping {
+        if self.stopping.is_some() {
             return self.give_back(&row);
         }
         if let Some(row) = self.lanes.push(row, origin) {
@@ -221,16 +224,21 @@ impl Dispatcher {
 
     /// From now on nothing starts.
     fn stop(&mut self) {
-        self.stopping = true;
+        self.stopping = Some(self.parts.clock.instant());
         self.parts.rooms.close();
         for row in self.lanes.drain_all() {
             self.give_back(&row);
         }
     }
 
-    /// Whether nothing is in flight, to be settled or to come back from the store.
-    fn is_quiet(&self) -> bool {
-        self.lanes.in_flight() == 0 && self.settling.is_idle() && self.refill.is_idle() && self.inbox.is_empty()
+    /// Whether nothing is in flight, to be settled, to come back from the store or to be handed off.
+    fn is_quiet(&self, stopping: Instant) -> bool {
+        let late = self.parts.clock.instant().saturating_duration_since(stopping) > HAND_OFF;
+        self.lanes.in_flight() == 0
+            && self.settling.is_idle()
+            && self.refill.is_idle()
+            && self.inbox.is_empty()
+            && (late || self.parts.rooms.held() == 0)
     }
 
     /// Gives back what came in last.

@@ -15,7 +15,7 @@ const CONNECTION_KEPT: Duration = Duration::from_secs(5);
 impl Dispatcher {
     /// Starts every attempt that may start now.
     pub(super) fn start(&mut self) {
-        if self.stopping || self.settling.down {
+        if self.stopping.is_some() || self.settling.down {
             return;
         }
         let now = self.parts.clock.instant();

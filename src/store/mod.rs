@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use sqlx::migrate::MigrateError;
 use time::OffsetDateTime;
 
 use crate::model::{
@@ -168,6 +169,17 @@ pub enum StoreError {
     /// A defect or a broken schema.
     #[error("the store failed")]
     Internal(#[source] anyhow::Error),
+}
+
+/// Why the schema is not ours: what waiting cannot change is said, and ends the start.
+fn not_migrated(error: MigrateError, failed: fn(sqlx::Error) -> StoreError) -> StoreError {
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => failed(error),
+        MigrateError::VersionMissing(version) => StoreError::Internal(anyhow::anyhow!(
+            "its schema is newer than this program, which does not know migration {version}: run the newer version"
+        )),
+        error => StoreError::Internal(error.into()),
+    }
 }
 
 /// What is owed, and what became of it.

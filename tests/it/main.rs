@@ -61,6 +61,8 @@ mod rejected;
 #[cfg(test)]
 mod secrets;
 #[cfg(test)]
+mod shutdown;
+#[cfg(test)]
 mod store;
 #[cfg(test)]
 mod support;

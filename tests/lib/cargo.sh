@@ -2,11 +2,9 @@
 
 cargo_test() { cargo test --workspace --all-features --no-fail-fast "$@"; }
 
-# Tests whose module needs something an outside instance does not give, and the fault suite's
-# schedules, which take minutes: they run when they are asked for.
+# Tests whose module needs something an outside instance does not give.
 choose_skips() {
   skips=()
-  [[ "${faults:-false}" == true || "$*" == *faults* ]] || skips+=(faults::nothing_is_lost)
   [[ -n "${SIGNOFF_TEST_RABBITMQ_SERVER:-}" ]] || skips+=(broker_restart::)
   [[ -n "${SIGNOFF_TEST_REDIS_URL:-}" ]] || skips+=(redis::)
   [[ -n "${SIGNOFF_TEST_RABBITMQ_SERVER:-}" && -n "${SIGNOFF_TEST_POSTGRES_BIN:-}" && -n "${SIGNOFF_TEST_FAKETIME:-}" ]] ||

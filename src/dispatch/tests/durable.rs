@@ -111,6 +111,28 @@ async fn a_shutdown_gives_back_what_waits_and_settles_what_flies() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_shutdown_waits_for_what_is_being_recorded_and_gives_it_back() {
+    let world = World::start(Settings::default(), 1);
+    let (leased, overflow) = world.store.accept(ClientKey(1), 2, &*world.rooms, world.lease);
+    let shutdown = world.shutdown.clone();
+    let handed_off = async {
+        pass(SECOND).await;
+        world.handle.hand_off(leased, overflow);
+    };
+    tokio::join!(shutdown.finish(), handed_off);
+    assert_eq!((world.net.attempts(), world.store.on_lease()), (0, 0), "due again at once, not when a lease ends");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_does_not_wait_for_ever_for_what_was_never_handed_off() {
+    let world = World::start(Settings::default(), 1);
+    let _lost = world.store.accept(ClientKey(1), 2, &*world.rooms, world.lease);
+    let began = now();
+    world.shutdown.finish().await;
+    assert!(now() - began < 6 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_shutdown_without_the_store_ends() {
     let world = World::start(Settings::default(), 1);
     world.logout(1, 4);

@@ -26,7 +26,7 @@ use super::views::{
 };
 use super::{
     Backlog, DueLane, Expanded, Options, Outbox, Planner, Rate, Recorded, Registry, Retention, Rooms, Settled,
-    Settlement, StoreError, Want,
+    Settlement, StoreError, Want, not_migrated,
 };
 use crate::model::{ClientKey, Clock, DeliveryId, Event, IssuerKey, LeaseId, Leased, LogoutId, SkipReason};
 
@@ -57,7 +57,7 @@ impl PostgresStore {
             .await
             .map_err(failed)?;
         if !is_current(&pool).await? {
-            MIGRATIONS.run(&pool).await.map_err(|error| StoreError::Unavailable(error.into()))?;
+            MIGRATIONS.run(&pool).await.map_err(|error| not_migrated(error, failed))?;
         }
         Ok(Self { pool, options, clock, probe: None, interned: Interned::default() })
     }

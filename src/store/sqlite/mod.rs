@@ -27,7 +27,7 @@ use super::views::{
 };
 use super::{
     Backlog, DueLane, Expanded, Options, Outbox, Planner, Rate, Recorded, Registry, Retention, Rooms, Settled,
-    Settlement, StoreError, Want,
+    Settlement, StoreError, Want, not_migrated,
 };
 use crate::model::{ClientKey, Clock, DeliveryId, Event, IssuerKey, LeaseId, Leased, LogoutId, SkipReason};
 
@@ -55,7 +55,7 @@ impl SqliteStore {
             .foreign_keys(false)
             .busy_timeout(Duration::from_secs(5));
         let writer = writers().connect_with(connect.clone()).await.map_err(failed)?;
-        MIGRATIONS.run(&writer).await.map_err(|error| StoreError::Unavailable(error.into()))?;
+        MIGRATIONS.run(&writer).await.map_err(|error| not_migrated(error, failed))?;
         let reader = SqlitePoolOptions::new()
             .max_connections(options.connections.max(1))
             .connect_with(connect.read_only(true))

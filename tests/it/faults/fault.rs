@@ -133,12 +133,16 @@ impl Schedule {
             }
             // The store and the broker come back before the replicas that need them.
             faults.sort_by_key(|fault| fault.target() as u8);
-            let least = if faults.iter().any(|fault| fault.outlasts_lease()) { LEASE.as_millis() + 500 } else { 200 };
-            let least = u64::try_from(least).expect("a small number");
+            let least = match number {
+                // Once for as long as a fail-over takes, so that every patience in between has ended.
+                0 if faults.contains(&Fault::StoreFreeze) => Duration::from_mins(1),
+                _ if faults.iter().any(|fault| fault.outlasts_lease()) => LEASE + Duration::from_millis(500),
+                _ => Duration::from_millis(200),
+            };
             Strike {
                 after: Duration::from_millis(dice.random_range(200..1500)),
                 faults,
-                lasts: Duration::from_millis(dice.random_range(least..least + 2500)),
+                lasts: least + Duration::from_millis(dice.random_range(0..2500)),
             }
         });
         let strikes = strikes.collect();
