@@ -35,8 +35,8 @@ pub(crate) async fn run(arguments: &Arguments) {
 
     let (began, cpu) = (Instant::now(), scene.processes.cpu());
     scene.logout_of_all().await;
-    let begun = async || (owed(&scene).await > 0).then_some(());
-    eventually("the first step", PATIENCE, begun).await;
+    let first = async || (owed(&scene).await > 0).then_some(());
+    eventually("the first step", PATIENCE, first).await;
     people(&mut scene, began).await;
     let walked = walk_to_the_end(&scene, began).await;
     let (took, delivered) = (began.elapsed(), scene.receivers.arrived());

@@ -6,10 +6,10 @@ use std::time::Duration;
 use lapin::options::BasicPublishOptions;
 use lapin::{BasicProperties, Channel, Confirmation, Connection};
 use serde_json::{Value, json};
+use signoff::model::{Clock as _, SystemClock};
 use signoff::token::generate;
 use sqlx::PgPool;
 use tempfile::TempDir;
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -189,7 +189,7 @@ impl Scene {
     pub(crate) async fn logout_of_all(&mut self) {
         let body = self.event("signoff.logout", &json!({"all": true}));
         let mut body: Value = serde_json::from_str(&body).expect("JSON");
-        let time = (OffsetDateTime::now_utc() - Duration::from_hours(1)).format(&Rfc3339);
+        let time = (SystemClock.now() - Duration::from_hours(1)).format(&Rfc3339);
         body["time"] = time.expect("a time").into();
         self.publish(&[body.to_string()]).await;
     }

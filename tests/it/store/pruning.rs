@@ -119,12 +119,13 @@ async fn pruning_does_not_wait_for_what_is_recorded() {
     let hold = Hold::at(Point::Written);
     let slow = f.replica(DAY * 40, Some(hold.clone())).await;
     let (rules, lanes) = (f.rules.clone(), Lanes::default());
-    let recording = tokio::spawn(async move { slow.record(&events[..40], &rules, &lanes, LEASE).await.map(drop) });
+    let mut recording = tokio::task::JoinSet::new();
+    recording.spawn(async move { slow.record(&events[..40], &rules, &lanes, LEASE).await.map(drop) });
     hold.reached.acquire().await.unwrap().forget();
     let later = f.replica(DAY * 40, None).await;
     while later.prune(&Retention::default(), 7).await.unwrap() > 0 {}
     hold.go.add_permits(1);
-    recording.await.unwrap().unwrap();
+    recording.join_next().await.unwrap().unwrap().unwrap();
     let left = [f.count("provider_sessions").await, f.count("sessions").await, f.count("closings").await];
     assert_eq!(left, [20, 20, 20], "what was held is passed over, the rest is gone");
 }
