@@ -85,8 +85,8 @@ pub struct Expanded {
     pub logout: LogoutId,
     /// Clients that are owed something since.
     pub clients: Vec<ClientKey>,
-    /// Whether it was the last.
-    pub done: bool,
+    /// When the next may be taken; `None`: it was the last.
+    pub next_in: Option<Duration>,
 }
 
 /// A client with unsettled deliveries that nobody has leased, or whose lease has ended.
