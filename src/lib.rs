@@ -70,11 +70,12 @@
 //! - `store/batch.rs`: What does this batch of events come to?
 //! - `store/intern.rs`: Which number stands for this client?
 //! - `store/page.rs`: Where does a page start and end?
-//! - `store/postgres/arm.rs`: What becomes due again, what is never owed, what is forgotten?
+//! - `store/postgres/arm.rs`: What becomes due again, and what is never owed?
 //! - `store/postgres/clients.rs`: Who is known, who is registered, since when is a key published?
 //! - `store/postgres/expand.rs`: The statements of one step of an expansion, for Postgres.
 //! - `store/postgres/lease.rs`: Who may try what now?
 //! - [`store/postgres/mod.rs`](store::postgres): How does Postgres keep it?
+//! - `store/postgres/prune.rs`: What is forgotten, and how little at a time?
 //! - `store/postgres/read.rs`: What does the API see?
 //! - `store/postgres/record.rs`: The statements of `record`, for Postgres.
 //! - `store/postgres/settle.rs`: What came of it?
@@ -88,11 +89,12 @@
 //! - `store/record/tx.rs`: Which statements does `record` need?
 //! - `store/record/write.rs`: What is owed from now on?
 //! - `store/rows.rs`: What does a row look like?
-//! - `store/sqlite/arm.rs`: What becomes due again, what is never owed, what is forgotten?
+//! - `store/sqlite/arm.rs`: What becomes due again, and what is never owed?
 //! - `store/sqlite/clients.rs`: Who is known, who is registered, since when is a key published?
 //! - `store/sqlite/expand.rs`: The statements of one step of an expansion, for SQLite.
 //! - `store/sqlite/lease.rs`: Who may try what now?
 //! - [`store/sqlite/mod.rs`](store::sqlite): How does SQLite keep it?
+//! - `store/sqlite/prune.rs`: What is forgotten, and how little at a time?
 //! - `store/sqlite/read.rs`: What does the API see?
 //! - `store/sqlite/record.rs`: The statements of `record`, for SQLite.
 //! - `store/sqlite/settle.rs`: What came of it?

@@ -31,7 +31,7 @@ pub struct Metrics {
     pub ready_age: Gauge,
     /// `owed_age_seconds{issuer,client_id}`: oldest unsettled delivery.
     pub owed_age: GaugeVec,
-    /// `deliveries_pending`.
+    /// `deliveries_pending`; more than 100,000 are estimated.
     pub pending: IntGauge,
     /// `deliveries_in_flight`.
     pub in_flight: IntGauge,
@@ -100,7 +100,10 @@ impl Metrics {
             )?,
             ready_age: register(&r, Gauge::new("ready_age_seconds", "Oldest due delivery whose lane is open")?)?,
             owed_age: gauges(&r, "owed_age_seconds", "Oldest unsettled delivery", &["issuer", "client_id"])?,
-            pending: register(&r, IntGauge::new("deliveries_pending", "Unsettled deliveries")?)?,
+            pending: register(
+                &r,
+                IntGauge::new("deliveries_pending", "Unsettled deliveries; more than 100,000 are estimated")?,
+            )?,
             in_flight: register(&r, IntGauge::new("deliveries_in_flight", "Attempts in flight on this replica")?)?,
             lane_state: register(
                 &r,

@@ -21,7 +21,9 @@ CREATE TABLE keys (
   PRIMARY KEY (issuer, kid)
 );
 
--- The row that openers and session logouts lock.
+-- The row that openers and session logouts lock. touched_at: the end of the hour in which somebody did
+-- so last; the same for a whole hour, so that it is mostly written without its index. Until the row has
+-- ended it says nothing: it may go, and comes back.
 CREATE TABLE provider_sessions (
   issuer int NOT NULL,
   session_id text COLLATE "C" NOT NULL,
@@ -30,6 +32,7 @@ CREATE TABLE provider_sessions (
   touched_at timestamptz NOT NULL,
   PRIMARY KEY (issuer, session_id)
 ) WITH (fillfactor = 85);
+CREATE INDEX provider_sessions_touched ON provider_sessions (touched_at);
 
 -- sid is '' where the client saw none: it is part of the key.
 -- held: a logout covered it and it was left alone; a later logout may want it.
@@ -48,9 +51,10 @@ CREATE TABLE sessions (
   held boolean NOT NULL DEFAULT false,
   PRIMARY KEY (issuer, session_id, client, sid)
 ) WITH (fillfactor = 85);
-CREATE INDEX sessions_subject ON sessions (issuer, subject);
+CREATE INDEX sessions_subject ON sessions (issuer, subject, id);
 CREATE INDEX sessions_client ON sessions (client, id);
-CREATE INDEX sessions_expires ON sessions (expires_at);
+CREATE INDEX sessions_expires ON sessions (issuer, expires_at);
+CREATE INDEX sessions_held ON sessions (expires_at) WHERE held;
 
 -- A closing may arrive before the opening it closes.
 CREATE TABLE closings (
@@ -64,6 +68,7 @@ CREATE INDEX closings_closed ON closings (closed_at);
 
 -- scope 0: key is the provider session; 1: key is the subject; 2: all; 1 and 2 at one client if named.
 -- A row of scope 1 or 2 is also the fence that late openings meet.
+-- forget_from: what retention counts from; accepted_at, and later where the row was still needed then.
 CREATE TABLE logouts (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   issuer int NOT NULL,
@@ -77,9 +82,11 @@ CREATE TABLE logouts (
   happened_at timestamptz NOT NULL,
   accepted_at timestamptz NOT NULL,
   same_as bigint,
+  forget_from timestamptz NOT NULL,
   UNIQUE (issuer, event_id)
 );
 CREATE INDEX logouts_key ON logouts (issuer, key, scope, happened_at);
+CREATE INDEX logouts_forget ON logouts (forget_from);
 
 -- Logouts that cover too much for one transaction. Their sessions are walked by client and id; a row
 -- goes when its walk is over.
@@ -121,8 +128,10 @@ CREATE TABLE deliveries (
   settled_at timestamptz
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX deliveries_due ON deliveries (client, due_at) WHERE state = 0;
+CREATE INDEX deliveries_owed ON deliveries (client, armed_at) WHERE state = 0;
 CREATE INDEX deliveries_logout ON deliveries (logout_id);
 CREATE INDEX deliveries_rest ON deliveries (client, id) WHERE state > 0;
+CREATE INDEX deliveries_settled ON deliveries (settled_at) WHERE state > 0;
 
 -- Append only; the last attempt is in the row, earlier ones in `attempts`.
 CREATE TABLE delivered (
@@ -145,6 +154,7 @@ CREATE TABLE delivered (
   detail text NOT NULL
 );
 CREATE INDEX delivered_logout ON delivered (logout_id);
+CREATE INDEX delivered_settled ON delivered (settled_at);
 
 -- Attempts that did not deliver.
 CREATE TABLE attempts (

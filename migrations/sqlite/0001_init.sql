@@ -22,7 +22,9 @@ CREATE TABLE keys (
   PRIMARY KEY (issuer, kid)
 );
 
--- The row that openers and session logouts lock.
+-- The row that openers and session logouts lock. touched_at: the end of the hour in which somebody did
+-- so last; the same for a whole hour, so that it is mostly written without its index. Until the row has
+-- ended it says nothing: it may go, and comes back.
 CREATE TABLE provider_sessions (
   issuer integer NOT NULL,
   session_id text NOT NULL,
@@ -31,6 +33,7 @@ CREATE TABLE provider_sessions (
   touched_at integer NOT NULL,
   PRIMARY KEY (issuer, session_id)
 );
+CREATE INDEX provider_sessions_touched ON provider_sessions (touched_at);
 
 -- sid is '' where the client saw none: it is part of the key.
 -- held: a logout covered it and it was left alone; a later logout may want it.
@@ -51,7 +54,8 @@ CREATE TABLE sessions (
 );
 CREATE INDEX sessions_subject ON sessions (issuer, subject);
 CREATE INDEX sessions_client ON sessions (client);
-CREATE INDEX sessions_expires ON sessions (expires_at);
+CREATE INDEX sessions_expires ON sessions (issuer, expires_at);
+CREATE INDEX sessions_held ON sessions (expires_at) WHERE held;
 
 -- A closing may arrive before the opening it closes.
 CREATE TABLE closings (
@@ -65,6 +69,7 @@ CREATE INDEX closings_closed ON closings (closed_at);
 
 -- scope 0: key is the provider session; 1: key is the subject; 2: all; 1 and 2 at one client if named.
 -- A row of scope 1 or 2 is also the fence that late openings meet.
+-- forget_from: what retention counts from; accepted_at, and later where the row was still needed then.
 CREATE TABLE logouts (
   id integer PRIMARY KEY AUTOINCREMENT,
   issuer integer NOT NULL,
@@ -78,9 +83,11 @@ CREATE TABLE logouts (
   happened_at integer NOT NULL,
   accepted_at integer NOT NULL,
   same_as integer,
+  forget_from integer NOT NULL,
   UNIQUE (issuer, event_id)
 );
 CREATE INDEX logouts_key ON logouts (issuer, key, scope, happened_at);
+CREATE INDEX logouts_forget ON logouts (forget_from);
 
 -- Logouts that cover too much for one transaction. Their sessions are walked by client and id; a row
 -- goes when its walk is over.
@@ -122,8 +129,10 @@ CREATE TABLE deliveries (
   settled_at integer
 );
 CREATE INDEX deliveries_due ON deliveries (client, due_at) WHERE state = 0;
+CREATE INDEX deliveries_owed ON deliveries (client, armed_at) WHERE state = 0;
 CREATE INDEX deliveries_logout ON deliveries (logout_id);
 CREATE INDEX deliveries_rest ON deliveries (client, id) WHERE state > 0;
+CREATE INDEX deliveries_settled ON deliveries (settled_at) WHERE state > 0;
 
 -- Append only; the last attempt is in the row, earlier ones in `attempts`.
 CREATE TABLE delivered (
@@ -146,6 +155,7 @@ CREATE TABLE delivered (
   detail text NOT NULL
 );
 CREATE INDEX delivered_logout ON delivered (logout_id);
+CREATE INDEX delivered_settled ON delivered (settled_at);
 
 -- Attempts that did not deliver.
 CREATE TABLE attempts (

@@ -20,6 +20,13 @@ impl At {
     pub(super) fn from_micros(micros: i64) -> Result<Self, time::error::ComponentRange> {
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000).map(Self)
     }
+
+    /// The end of its hour: later than this, the same for all of the hour.
+    pub(super) fn end_of_hour(self) -> Self {
+        const HOUR: i64 = 3600;
+        let hours = self.0.unix_timestamp().div_euclid(HOUR) + 1;
+        OffsetDateTime::from_unix_timestamp(hours * HOUR).map_or(self, Self)
+    }
 }
 
 impl Serialize for At {

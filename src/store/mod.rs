@@ -85,8 +85,8 @@ pub struct Expanded {
     pub logout: LogoutId,
     /// Clients that are owed something since.
     pub clients: Vec<ClientKey>,
-    /// Whether it was the last.
-    pub done: bool,
+    /// When the next may be taken; `None`: it was the last.
+    pub next_in: Option<Duration>,
 }
 
 /// A client with unsettled deliveries that nobody has leased, or whose lease has ended.
@@ -149,7 +149,8 @@ pub struct Settled {
 /// Values for gauges, read in the background.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Backlog {
-    /// Unsettled deliveries, all clients.
+    /// Unsettled deliveries, all clients. Postgres counts up to 100,000; more are estimated, by what its last
+    /// vacuum or analyze of the table counted.
     pub pending: u64,
     /// Per client with unsettled deliveries: how long the oldest has been owed.
     pub oldest: Vec<(ClientKey, Duration)>,
@@ -224,7 +225,8 @@ pub trait Outbox: Send + Sync {
     /// What gauges show.
     async fn backlog(&self) -> Result<Backlog, StoreError>;
 
-    /// Deletes what its retention has passed, at most `limit` rows a table; how many.
+    /// Deletes what its retention has passed, at most `limit` rows a table. How many rows it deleted, or
+    /// put off because they are still needed; 0: there is no more to do for now.
     async fn prune(&self, keep: &Retention, limit: u32) -> Result<u64, StoreError>;
 }
 

@@ -1,6 +1,4 @@
-//! What becomes due again, what is never owed, what is forgotten?
-
-use std::time::Duration;
+//! What becomes due again, and what is never owed?
 
 use sqlx::postgres::PgPool;
 use sqlx::{Postgres, QueryBuilder};
@@ -8,10 +6,10 @@ use time::OffsetDateTime;
 
 use super::{failed, read};
 use crate::model::{ClientKey, DeliveryId, SkipReason};
+use crate::store::StoreError;
 use crate::store::at::At;
 use crate::store::rows::{code, state};
 use crate::store::views::DeliveryFilter;
-use crate::store::{Retention, StoreError};
 
 const ARM: &str = "UPDATE deliveries d SET state = 0, why = NULL, due_at = $1, armed_at = $1, lease = NULL, tries = 0,
   streak_outcome = NULL, streak_count = 0, streak_since = NULL, settled_at = NULL
@@ -86,73 +84,4 @@ async fn arm(pool: &PgPool, mut query: QueryBuilder<Postgres>, now: OffsetDateTi
         query.push_bind(At(now)).push(part);
     }
     Ok(query.build().execute(pool).await.map_err(failed)?.rows_affected())
-}
-
-pub(super) async fn prune(pool: &PgPool, keep: &Retention, limit: u32, now: OffsetDateTime) -> Result<u64, StoreError> {
-    let limit = i64::from(limit);
-    let mut gone = prune_sessions(pool, keep, limit, now).await?;
-    for (statement, age) in statements(keep) {
-        let done = sqlx::query(statement).bind(At(now - age)).bind(limit).execute(pool).await.map_err(failed)?;
-        gone += done.rows_affected();
-    }
-    Ok(gone)
-}
-
-/// What has expired, unless it is to be logged out for that and was not yet.
-async fn prune_sessions(pool: &PgPool, keep: &Retention, limit: i64, now: OffsetDateTime) -> Result<u64, StoreError> {
-    let done = sqlx::query(
-        "DELETE FROM sessions WHERE (issuer, session_id, client, sid) IN
-           (SELECT issuer, session_id, client, sid FROM sessions
-            WHERE expires_at < $1 AND (held OR issuer <> ALL($3))
-            ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
-    )
-    .bind(At(now))
-    .bind(limit)
-    .bind(keep.until_logged_out.iter().map(|issuer| issuer.0).collect::<Vec<_>>())
-    .execute(pool)
-    .await
-    .map_err(failed)?;
-    Ok(done.rows_affected())
-}
-
-/// Each deletes at most `$2` rows older than `$1`, and waits for nobody.
-fn statements(keep: &Retention) -> [(&'static str, Duration); 6] {
-    [
-        (
-            "DELETE FROM attempts WHERE delivery_id IN (SELECT id FROM delivered WHERE settled_at < $1 ORDER BY id LIMIT $2)",
-            keep.delivered,
-        ),
-        (
-            "DELETE FROM delivered WHERE id IN
-               (SELECT id FROM (SELECT id, settled_at FROM delivered ORDER BY id LIMIT $2) o WHERE settled_at < $1)",
-            keep.delivered,
-        ),
-        (
-            "DELETE FROM deliveries WHERE id IN
-               (SELECT id FROM deliveries WHERE state > 0 AND settled_at < $1 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)",
-            keep.abandoned,
-        ),
-        (
-            "DELETE FROM logouts WHERE id IN
-               (SELECT l.id FROM logouts l WHERE l.accepted_at < $1
-                  AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.logout_id = l.id)
-                  AND NOT EXISTS (SELECT 1 FROM expansions e WHERE e.logout_id = l.id)
-                ORDER BY l.id LIMIT $2 FOR UPDATE SKIP LOCKED)",
-            keep.logouts,
-        ),
-        (
-            "DELETE FROM closings WHERE (issuer, session_id, client) IN
-               (SELECT issuer, session_id, client FROM closings WHERE closed_at < $1
-                ORDER BY closed_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
-            keep.ended_sessions,
-        ),
-        (
-            "DELETE FROM provider_sessions WHERE (issuer, session_id) IN
-               (SELECT issuer, session_id FROM provider_sessions p WHERE touched_at < $1
-                  AND NOT EXISTS (SELECT 1 FROM sessions o WHERE o.issuer = p.issuer AND o.session_id = p.session_id)
-                  AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.logout_id = p.logout_id AND d.state = 0)
-                LIMIT $2 FOR UPDATE SKIP LOCKED)",
-            keep.ended_sessions,
-        ),
-    ]
 }

@@ -4,6 +4,7 @@ mod arm;
 mod clients;
 mod expand;
 mod lease;
+mod prune;
 mod read;
 mod record;
 mod settle;
@@ -205,7 +206,7 @@ impl Outbox for PostgresStore {
     }
 
     async fn prune(&self, keep: &Retention, limit: u32) -> Result<u64, StoreError> {
-        arm::prune(&self.pool, keep, limit, self.clock_now().await?).await
+        prune::prune(&self.pool, keep, limit, self.clock_now().await?).await
     }
 }
 

@@ -76,8 +76,8 @@ impl RecordTx for Tx {
         let scopes: Vec<_> = logouts.iter().map(|row| scope_of(&row.request.scope)).collect();
         sqlx::query_as::<_, EventLogoutRow>(
             "INSERT INTO logouts (issuer, event_id, scope, key, client, cause, initiator, exclude_initiator,
-                                  happened_at, accepted_at)
-             SELECT i, e, s, k, c, why, who, x, at, $10
+                                  happened_at, accepted_at, forget_from)
+             SELECT i, e, s, k, c, why, who, x, at, $10, $10
              FROM unnest($1::int[], $2::text[], $3::smallint[], $4::text[], $5::int[], $6::smallint[], $7::text[],
                          $8::bool[], $9::timestamptz[]) AS t(i, e, s, k, c, why, who, x, at)
              ORDER BY i, e COLLATE \"C\"
@@ -398,7 +398,7 @@ impl RecordTx for Tx {
             "SELECT l.id FROM logouts l WHERE l.id = ANY($1) AND $2 <
                (SELECT count(*) FROM (SELECT 1 FROM sessions o
                   WHERE o.issuer = l.issuer AND o.subject = l.key AND o.opened_at <= l.happened_at
-                    AND (l.client IS NULL OR l.client = o.client) LIMIT $2 + 1) AS covered)",
+                    AND (l.client IS NULL OR l.client = o.client) ORDER BY o.id LIMIT $2 + 1) AS covered)",
         )
         .bind(logouts.iter().map(|logout| logout.0).collect::<Vec<_>>())
         .bind(i64::from(more_than))

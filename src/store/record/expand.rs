@@ -13,7 +13,7 @@ use super::{Covered, Input, Pace, Run, Touch};
 use crate::model::{ClientKey, IssuerKey, LeaseId, LogoutId, Scope};
 use crate::store::at::At;
 use crate::store::batch::{ProviderSessionKey, SessionKey};
-use crate::store::rows::scope;
+use crate::store::rows::{scope, span};
 use crate::store::{Expanded, Planner, Rate, Rooms, StoreError};
 
 /// Sessions of one step; what covers more is expanded.
@@ -72,7 +72,8 @@ pub(in crate::store) async fn expand<T: ExpandTx>(
     let next =
         next(tx, &job, &seen, all_clients).await?.map(|(at_client, after_id)| Next { at_client, after_id, due_at });
     tx.walked(logout.id, next).await?;
-    Ok(Some(Expanded { logout: logout.id, clients, done: next.is_none() }))
+    let next_in = next.map(|next| span(next.due_at.0, now.0));
+    Ok(Some(Expanded { logout: logout.id, clients, next_in }))
 }
 
 impl Run<'_> {
@@ -89,7 +90,7 @@ impl Run<'_> {
         if touches.is_empty() {
             return Ok(Covered::new());
         }
-        tx.touch(&touches, self.now).await?;
+        tx.touch(&touches, self.now.end_of_hour()).await?;
         let id = LogoutId(job.logout.id);
         let rows = tx.sessions_of(&keys.iter().copied().collect::<Vec<_>>()).await?;
         // Opened again since: a new life.

@@ -187,7 +187,7 @@ impl Run<'_> {
             by_key.entry(key).or_default();
         }
         let touches: Vec<_> = by_key.iter().map(|(key, logouts)| self.touch(key, logouts)).collect();
-        let rows = if touches.is_empty() { Vec::new() } else { tx.touch(&touches, self.now).await? };
+        let rows = if touches.is_empty() { Vec::new() } else { tx.touch(&touches, self.now.end_of_hour()).await? };
         let ended = Ended::new(&by_key, rows);
         let repeats: Vec<_> = ended.first.iter().map(|(again, first)| (*again, *first)).collect();
         if !repeats.is_empty() {

@@ -104,21 +104,28 @@ pub(super) async fn release(
 }
 
 #[derive(FromRow)]
-struct BacklogRow {
+struct OwedRow {
     client: i32,
-    n: i64,
-    oldest: At,
+    armed_at: At,
 }
 
+/// One index probe per client for the oldest; for the count, an index alone.
 pub(super) async fn backlog(pool: &SqlitePool, now: OffsetDateTime) -> Result<Backlog, StoreError> {
-    let rows: Vec<BacklogRow> = sqlx::query_as(
-        "SELECT client, count(*) AS n, min(armed_at) AS oldest FROM deliveries WHERE state = 0 GROUP BY client",
+    let oldest: Vec<OwedRow> = sqlx::query_as(
+        "WITH RECURSIVE c(client) AS (
+           SELECT min(client) FROM deliveries WHERE state = 0
+           UNION ALL SELECT (SELECT min(d.client) FROM deliveries d WHERE d.state = 0 AND d.client > c.client)
+             FROM c WHERE c.client IS NOT NULL)
+         SELECT client, (SELECT min(d.armed_at) FROM deliveries d WHERE d.state = 0 AND d.client = c.client) AS armed_at
+         FROM c WHERE client IS NOT NULL",
     )
     .fetch_all(pool)
     .await
     .map_err(failed)?;
+    let pending: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM deliveries WHERE state = 0").fetch_one(pool).await.map_err(failed)?;
     Ok(Backlog {
-        pending: rows.iter().map(|row| row.n.unsigned_abs()).sum(),
-        oldest: rows.iter().map(|row| (ClientKey(row.client), span(now, row.oldest.0))).collect(),
+        pending: pending.unsigned_abs(),
+        oldest: oldest.iter().map(|row| (ClientKey(row.client), span(now, row.armed_at.0))).collect(),
     })
 }

@@ -4,6 +4,7 @@ mod arm;
 mod clients;
 mod expand;
 mod lease;
+mod prune;
 mod read;
 mod record;
 mod settle;
@@ -186,7 +187,7 @@ impl Outbox for SqliteStore {
     }
 
     async fn prune(&self, keep: &Retention, limit: u32) -> Result<u64, StoreError> {
-        arm::prune(&self.writer, keep, limit, self.clock_now()).await
+        prune::prune(&self.writer, keep, limit, self.clock_now()).await
     }
 }
 

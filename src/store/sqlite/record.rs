@@ -60,9 +60,9 @@ impl RecordTx for Tx {
         };
         sqlx::query_as::<_, EventLogoutRow>(
             "INSERT INTO logouts (issuer, event_id, scope, key, client, cause, initiator, exclude_initiator,
-                                  happened_at, accepted_at)
+                                  happened_at, accepted_at, forget_from)
              SELECT value->>'i', value->>'e', value->>'scope', value->>'key', value->>'client', value->>'cause',
-                    value->>'initiator', value->>'exclude', value->>'at', $2
+                    value->>'initiator', value->>'exclude', value->>'at', $2, $2
              FROM json_each($1) WHERE true ON CONFLICT (issuer, event_id) DO NOTHING
              RETURNING issuer, event_id, id",
         )

@@ -19,6 +19,18 @@ pub(crate) struct Arguments {
     /// Instead: so many logouts wait in the queue for ten clients; how fast are they delivered?
     #[arg(long)]
     pub(crate) burst: Option<usize>,
+    /// Instead: fifty of five hundred clients hang, with so many deliveries owed to them; 100,000 unless said.
+    #[arg(long, num_args = 0..=1, default_missing_value = "100000")]
+    pub(crate) crowd: Option<usize>,
+    /// Instead: one logout of all, and a person's own in the midst of it.
+    #[arg(long)]
+    pub(crate) bulk: bool,
+    /// With --bulk: so many sessions.
+    #[arg(long, default_value_t = 1_000_000, requires = "bulk")]
+    pub(crate) sessions: usize,
+    /// With --bulk: `delivery.bulk_per_second`.
+    #[arg(long, default_value_t = 5_000, requires = "bulk")]
+    pub(crate) bulk_per_second: u32,
     /// What `cargo bench` adds.
     #[arg(long, hide = true)]
     bench: bool,

@@ -55,8 +55,17 @@ impl Processes {
 
     /// The most memory the service has used, in MiB.
     pub(crate) fn peak_memory(&self) -> Option<u64> {
+        self.memory_of("VmHWM:")
+    }
+
+    /// The memory the service uses, in MiB.
+    pub(crate) fn memory(&self) -> Option<u64> {
+        self.memory_of("VmRSS:")
+    }
+
+    fn memory_of(&self, name: &str) -> Option<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.service?)).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
         Some(line.trim().trim_end_matches(" kB").parse::<u64>().ok()? / 1024)
     }
 }

@@ -5,6 +5,10 @@
 #[cfg(test)]
 mod arguments;
 #[cfg(test)]
+mod bulk;
+#[cfg(test)]
+mod crowd;
+#[cfg(test)]
 mod figures;
 #[cfg(test)]
 mod machine;

@@ -1,6 +1,6 @@
 //! What do the clients answer? Cheap HTTP receivers on one thread, which note what came and when.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -30,11 +30,17 @@ pub(crate) struct Receivers {
 pub(crate) struct Client {
     pub(crate) manner: Manner,
     pub(crate) url: String,
-    log: Log,
+    state: Arc<Mutex<State>>,
 }
 
-/// The `sid` of every token that came, and when.
-type Log = Arc<Mutex<Vec<(String, Instant)>>>;
+#[derive(Debug)]
+struct State {
+    manner: Manner,
+    /// The `sid` of every token that came, and when.
+    log: Vec<(String, Instant)>,
+    /// When requests that were not answered were given up.
+    given_up: Vec<Instant>,
+}
 
 impl Receivers {
     /// On a thread of their own, until the process ends.
@@ -44,17 +50,18 @@ impl Receivers {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
             listener.set_nonblocking(true).expect("a socket");
             let url = format!("http://{}/backchannel-logout", listener.local_addr().expect("an address"));
-            let log = Log::default();
-            listeners.push((listener, *manner, Arc::clone(&log)));
-            clients.push(Client { manner: *manner, url, log });
+            let state = State { manner: *manner, log: Vec::new(), given_up: Vec::new() };
+            let state = Arc::new(Mutex::new(state));
+            listeners.push((listener, Arc::clone(&state)));
+            clients.push(Client { manner: *manner, url, state });
         }
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async move {
                 let mut listening = JoinSet::new();
-                for (listener, manner, log) in listeners {
+                for (listener, state) in listeners {
                     let listener = TcpListener::from_std(listener).expect("a listener");
-                    listening.spawn(accept(listener, manner, log));
+                    listening.spawn(accept(listener, state));
                 }
                 listening.join_all().await;
             });
@@ -74,32 +81,58 @@ impl Receivers {
 
 impl Client {
     pub(crate) fn count(&self) -> usize {
-        self.log.lock().expect("no panic while locked").len()
+        lock(&self.state).log.len()
     }
 
     pub(crate) fn log(&self) -> Vec<(String, Instant)> {
-        self.log.lock().expect("no panic while locked").clone()
+        lock(&self.state).log.clone()
+    }
+
+    /// From the next request on.
+    pub(crate) fn becomes(&self, manner: Manner) {
+        lock(&self.state).manner = manner;
+    }
+
+    /// The most requests open at one moment of those that came after this one, none of which was answered.
+    pub(crate) fn open_at_most(&self, from: Instant) -> usize {
+        let state = lock(&self.state);
+        let came = |at: &Instant| state.log.iter().filter(|(_, came)| *came > from && came <= at).count();
+        let ended = |at: &Instant| state.given_up.iter().filter(|ended| **ended > from && *ended < at).count();
+        let open = |at: &Instant| came(at).saturating_sub(ended(at));
+        state.log.iter().map(|(_, at)| at).filter(|at| **at > from).map(open).max().unwrap_or_default()
     }
 }
 
-async fn accept(listener: TcpListener, manner: Manner, log: Log) {
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().expect("no panic while locked")
+}
+
+async fn accept(listener: TcpListener, state: Arc<Mutex<State>>) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         let _ = stream.set_nodelay(true);
-        connections.spawn(serve(stream, manner, Arc::clone(&log)));
+        connections.spawn(serve(stream, Arc::clone(&state)));
         while connections.try_join_next().is_some() {}
     }
 }
 
 /// One connection, kept alive; `None` when it has ended.
-async fn serve(mut stream: TcpStream, manner: Manner, log: Log) -> Option<()> {
-    let (mut read, mut buffer) = (0, vec![0; 16 * 1024]);
+async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) -> Option<()> {
+    let (mut read, mut buffer, mut open) = (0, vec![0; 16 * 1024], false);
     loop {
-        let more = stream.read(&mut buffer[read..]).await.ok().filter(|more| *more > 0)?;
+        let more = stream.read(&mut buffer[read..]).await.ok().filter(|more| *more > 0);
+        if more.is_none() && open {
+            lock(&state).given_up.push(Instant::now());
+        }
+        let more = more?;
         read += more;
         let Some(sid) = token_of(&buffer[..read]).and_then(sid_of) else { continue };
-        log.lock().expect("no panic while locked").push((sid, Instant::now()));
-        read = 0;
+        let manner = {
+            let mut state = lock(&state);
+            state.log.push((sid, Instant::now()));
+            state.manner
+        };
+        (read, open) = (0, manner == Manner::Hung);
         let answer: &[u8] = match manner {
             Manner::Healthy => b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
             Manner::Failing => b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n",

@@ -10,7 +10,8 @@ use crate::arguments::Arguments;
 use crate::figures::{Delays, busy, millis, published_to_arrived};
 use crate::machine::{Cpu, describe};
 use crate::receivers::{Client, Manner};
-use crate::scene::Scene;
+use crate::scene::{More, Scene};
+use crate::{bulk, crowd};
 
 /// Well-behaved clients, without and with the two others.
 const HEALTHY: usize = 18;
@@ -19,7 +20,7 @@ const BURST_CLIENTS: usize = 10;
 /// Seconds of logouts for the healthy clients before figures are taken.
 const WARM_UP: usize = 3;
 
-const BUILD: &str = if cfg!(debug_assertions) { "debug build" } else { "release build" };
+pub(crate) const BUILD: &str = if cfg!(debug_assertions) { "debug build" } else { "release build" };
 
 /// What one run came to.
 struct Run {
@@ -31,9 +32,11 @@ pub(crate) fn run() {
     let arguments = Arguments::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     runtime.expect("a runtime").block_on(async {
-        match arguments.burst {
-            Some(logouts) => burst(&arguments, logouts).await,
-            None => isolation(&arguments).await,
+        match (arguments.burst, arguments.crowd) {
+            (Some(logouts), _) => burst(&arguments, logouts).await,
+            (None, Some(owed)) => crowd::run(&arguments, owed).await,
+            (None, None) if arguments.bulk => bulk::run(&arguments).await,
+            (None, None) => isolation(&arguments).await,
         }
     });
 }
@@ -61,7 +64,7 @@ async fn isolation(arguments: &Arguments) {
 
 /// A steady stream of logouts, each owed to every client.
 async fn steady(arguments: &Arguments, manners: &[Manner]) -> Option<Run> {
-    let mut scene = Scene::start(arguments, manners).await?;
+    let mut scene = Scene::start(arguments, manners, More::default()).await?;
     let (healthy, all): (Vec<_>, Vec<_>) = ((0..HEALTHY).collect(), (0..manners.len()).collect());
     let rate = arguments.rate as usize;
     let (warm_up, logouts) = (rate * WARM_UP, rate * arguments.seconds as usize);
@@ -90,7 +93,7 @@ async fn steady(arguments: &Arguments, manners: &[Manner]) -> Option<Run> {
     Some(Run { arrived: Delays::of(samples), answered: answered(&scene.pool, "steady").await })
 }
 
-async fn tell_machine(scene: &Scene, cpu: Cpu, took: Duration, deliveries: usize) {
+pub(crate) async fn tell_machine(scene: &Scene, cpu: Cpu, took: Duration, deliveries: usize) {
     let setting = async |name: &str| -> String {
         sqlx::query_scalar("SELECT current_setting($1)").bind(name).fetch_one(&scene.pool).await.expect("a setting")
     };
@@ -118,7 +121,7 @@ async fn tell_bad(scene: &Scene) {
 }
 
 /// From the acceptance of a logout to the client's answer, of what was delivered.
-async fn answered(pool: &PgPool, prefix: &str) -> Delays {
+pub(crate) async fn answered(pool: &PgPool, prefix: &str) -> Delays {
     let samples: Vec<f64> = sqlx::query_scalar(
         "SELECT (extract(epoch FROM d.started_at - l.accepted_at) * 1000 + d.took_us / 1000.0)::float8
          FROM delivered d JOIN logouts l ON l.id = d.logout_id WHERE d.session_id LIKE $1 || '-%'",
@@ -138,7 +141,9 @@ async fn burst(arguments: &Arguments, logouts: usize) {
         arguments.alg_name(),
         describe()
     );
-    let Some(mut scene) = Scene::start(arguments, &[Manner::Healthy; BURST_CLIENTS]).await else { return };
+    let Some(mut scene) = Scene::start(arguments, &[Manner::Healthy; BURST_CLIENTS], More::default()).await else {
+        return;
+    };
     scene.open("burst", logouts, &(0..BURST_CLIENTS).collect::<Vec<_>>()).await;
     scene.queue("burst", logouts).await;
     let before = scene.processes.cpu();

@@ -6,9 +6,11 @@ use std::time::Duration;
 use lapin::options::BasicPublishOptions;
 use lapin::{BasicProperties, Channel, Confirmation, Connection};
 use serde_json::{Value, json};
+use signoff::model::{Clock as _, SystemClock};
 use signoff::token::generate;
 use sqlx::PgPool;
 use tempfile::TempDir;
+use time::format_description::well_known::Rfc3339;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
@@ -47,15 +49,24 @@ pub(crate) struct Published {
     pub(crate) behind: Duration,
 }
 
+/// More lines of the configuration.
+#[derive(Debug, Default)]
+pub(crate) struct More {
+    /// Of the intake.
+    pub(crate) intake: &'static str,
+    /// Of `[delivery]`.
+    pub(crate) delivery: String,
+}
+
 impl Scene {
     /// Up, ready, with nothing in it; `None`: there is no Postgres or RabbitMQ.
-    pub(crate) async fn start(arguments: &Arguments, manners: &[Manner]) -> Option<Self> {
+    pub(crate) async fn start(arguments: &Arguments, manners: &[Manner], more: More) -> Option<Self> {
         let (database, vhost) = (TestDatabase::new().await?, Vhost::new().await?);
         let receivers = Receivers::start(manners);
         let key = tempfile::tempdir().expect("a directory");
         let pem = generate::generate(arguments.alg, 2048).expect("a key").to_string();
         std::fs::write(key.path().join("key.pem"), pem).expect("to write a key");
-        let config = configuration(arguments, &receivers, [database.url(), &vhost.url(), &path(&key)]);
+        let config = configuration(arguments, &receivers, [database.url(), &vhost.url(), &path(&key)], &more);
         let service = Service::spawn(&config).await;
         let pool = database.pool().await;
         let processes = Processes::find(&pool).await;
@@ -77,10 +88,20 @@ impl Scene {
 
     /// Opens the sessions `prefix-0` … at these clients, and waits until all are recorded.
     pub(crate) async fn open(&mut self, prefix: &str, count: usize, clients: &[usize]) {
+        self.open_at(prefix, count, |_| clients.iter().copied()).await;
+    }
+
+    /// The same, each at clients of its own.
+    pub(crate) async fn open_at<C: Iterator<Item = usize>>(
+        &mut self,
+        prefix: &str,
+        count: usize,
+        clients: impl Fn(usize) -> C,
+    ) {
         let before = self.sessions().await;
-        let mut bodies = Vec::with_capacity(count * clients.len());
+        let mut bodies = Vec::new();
         for number in 0..count {
-            for client in clients {
+            for client in clients(number) {
                 let data = json!({"session_id": format!("{prefix}-{number}"), "subject": format!("user-{number}"),
                                   "client_id": format!("client-{client}")});
                 bodies.push(self.event("signoff.session.opened", &data));
@@ -164,6 +185,15 @@ impl Scene {
         eventually("nothing is owed", PATIENCE, none).await;
     }
 
+    /// One logout of everybody who logged in an hour ago or earlier.
+    pub(crate) async fn logout_of_all(&mut self) {
+        let body = self.event("signoff.logout", &json!({"all": true}));
+        let mut body: Value = serde_json::from_str(&body).expect("JSON");
+        let time = (SystemClock.now() - Duration::from_hours(1)).format(&Rfc3339);
+        body["time"] = time.expect("a time").into();
+        self.publish(&[body.to_string()]).await;
+    }
+
     async fn sessions(&self) -> i64 {
         sqlx::query_scalar("SELECT count(*) FROM sessions").fetch_one(&self.pool).await.expect("a count")
     }
@@ -202,18 +232,23 @@ fn path(key: &TempDir) -> String {
     key.path().join("key.pem").display().to_string()
 }
 
-fn configuration(arguments: &Arguments, receivers: &Receivers, [database, amqp, key]: [&str; 3]) -> String {
+fn configuration(
+    arguments: &Arguments,
+    receivers: &Receivers,
+    [database, amqp, key]: [&str; 3],
+    more: &More,
+) -> String {
     let table = |(client, receiver): (usize, &crate::receivers::Client)| {
         format!("[clients.client-{client}]\nissuer = 'main'\nbackchannel_logout_uri = '{}'\n", receiver.url)
     };
     let clients: String = receivers.clients.iter().enumerate().map(table).collect();
-    let alg = arguments.alg_name();
+    let (alg, More { intake, delivery }) = (arguments.alg_name(), more);
     format!(
         "[store]\nurl = '{database}'\n\
-         [amqp.main]\nurl = '{amqp}'\nqueue = '{QUEUE}'\nexchange = '{EXCHANGE}'\n\
+         [amqp.main]\nurl = '{amqp}'\nqueue = '{QUEUE}'\nexchange = '{EXCHANGE}'\n{intake}\
          [issuers.main]\nissuer = 'https://idp.example'\ndefault_alg = '{alg}'\n\
          [issuers.main.keys.k]\nfile = '{key}'\n\
          {clients}\
-         [delivery]\nallow_http = true\nallow_networks = ['127.0.0.0/8']\n"
+         [delivery]\nallow_http = true\nallow_networks = ['127.0.0.0/8']\n{delivery}"
     )
 }

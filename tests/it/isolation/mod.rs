@@ -1,5 +1,6 @@
 //! Does a client that hangs or fails delay another, or fill memory? The promise on the real program.
 
+mod crowd;
 mod recovery;
 mod world;
 

@@ -15,6 +15,8 @@ use signoff::store::probe::Probe;
 use signoff::store::sqlite::SqliteStore;
 use signoff::store::views::{DeliveryFilter, DeliveryView, Page, SessionFilter, SessionView};
 use signoff::store::{Decision, Options, Planner, Rate, Recorded, Rooms, Settlement, Store, StoreError};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 use time::OffsetDateTime;
 
 use crate::support::postgres::TestDatabase;
@@ -60,6 +62,28 @@ impl Fixture {
     pub(crate) async fn replica(&self, offset: Duration, probe: Option<Arc<dyn Probe>>) -> Arc<dyn Store> {
         let clock_offset = time::Duration::try_from(offset).unwrap();
         open(&self.home, Options { clock_offset, ..Options::default() }, probe).await
+    }
+
+    /// From outside the store.
+    pub(crate) async fn postgres_connection(&self) -> PgConnection {
+        let Home::Postgres(database) = &self.home else { panic!("a Postgres") };
+        PgConnection::connect(database.url()).await.unwrap()
+    }
+
+    /// Rows of a table.
+    pub(crate) async fn count(&self, table: &str) -> i64 {
+        let count = AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+        match &self.home {
+            Home::Sqlite(_, file) => {
+                let options = SqliteConnectOptions::new().filename(file);
+                let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+                sqlx::query_scalar(count).fetch_one(&mut connection).await.unwrap()
+            }
+            Home::Postgres(_) => {
+                let mut connection = self.postgres_connection().await;
+                sqlx::query_scalar(count).fetch_one(&mut connection).await.unwrap()
+            }
+        }
     }
 
     pub(crate) async fn client(&self, name: &str) -> ClientKey {

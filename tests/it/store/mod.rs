@@ -4,7 +4,9 @@ mod behaviours;
 mod bulk;
 pub(crate) mod fixture;
 mod order;
+mod pruning;
 mod race;
+mod retention;
 mod schema;
 
 /// One named test per behaviour and backend.

@@ -25,14 +25,14 @@ on_every_store! { super::super::race:
 
 /// Holds a transaction at one point until it is let go.
 #[derive(Debug)]
-struct Hold {
+pub(super) struct Hold {
     point: Point,
-    reached: Semaphore,
-    go: Semaphore,
+    pub(super) reached: Semaphore,
+    pub(super) go: Semaphore,
 }
 
 impl Hold {
-    fn at(point: Point) -> Arc<Self> {
+    pub(super) fn at(point: Point) -> Arc<Self> {
         Arc::new(Self { point, reached: Semaphore::new(0), go: Semaphore::new(0) })
     }
 }
