@@ -53,6 +53,7 @@
 //! - `intake/amqp/link.rs`: How do we get to the broker?
 //! - `intake/amqp/publisher.rs`: How does a message get to the broker for sure?
 //! - `intake/amqp/reject.rs`: Where does a message go that cannot be read?
+//! - `intake/amqp/tls.rs`: Whom do we trust at the broker, and who are we?
 //! - `intake/amqp/topology.rs`: What must exist at the broker?
 //! - `intake/amqp/watch.rs`: Is it still consuming?
 //! - [`intake/clock.rs`](intake::clock): What does the store's clock say?
@@ -133,6 +134,7 @@
 //! - [`deliver/answer.rs`](deliver::answer): What does the answer mean, and what of it may be kept?
 //! - [`deliver/attempt.rs`](deliver::attempt): What came of one try?
 //! - [`deliver/guard.rs`](deliver::guard): May a request leave for this address?
+//! - `deliver/pin.rs`: Is it exactly this certificate?
 //! - [`deliver/plain.rs`](deliver::plain): How does the rest of the house speak HTTP?
 //! - `deliver/pool.rs`: Which connections may be shared?
 //! - `deliver/resolve.rs`: Where does this name lead, and is all of it allowed?
@@ -152,6 +154,7 @@
 //! - `admin/dto.rs`: What do rows look like in JSON?
 //! - `admin/events.rs`: What did the provider say over HTTP?
 //! - `admin/guard.rs`: Does a call that needs no token really come from this machine's own programs?
+//! - `admin/head.rs`: How large may a request's head be?
 //! - `admin/health.rs`: Is it alive, is it ready, what does it count?
 //! - `admin/jwks.rs`: Which keys verify our tokens?
 //! - `admin/logouts.rs`: What did a logout owe, and how far is it?
@@ -167,11 +170,13 @@
 //! - `admin/sessions.rs`: Who holds what?
 //! - [`admin/settings.rs`](admin::settings): Who may call the API, and where does it listen?
 //! - `admin/text.rs`: What may be said about input that is wrong?
+//! - [`admin/tls.rs`](admin::tls): Which certificate does a listener show?
 //! - [`admin/tokens.rs`](admin::tokens): Which bearer tokens open the API now?
 //!
 //! **service**
 //! - [`service.rs`](service): How do the rooms work together?
 //! - `service/background.rs`: What goes on beside the data?
+//! - `service/certificates.rs`: Which certificates do the listeners show?
 //! - `service/doors.rs`: Which room stands behind which door?
 //! - `service/expansion.rs`: Which logouts cover too much for one transaction?
 //! - `service/expiry.rs`: Whose provider session ended by time?
@@ -222,6 +227,7 @@
 //! - `config/place.rs`: Where was this key set?
 //! - `config/reader.rs`: What does the configuration say?
 //! - `config/store.rs`: `[store]`: where is everything kept, and for how long?
+//! - `config/tls.rs`: `[http.tls]`, `[metrics.tls]`: with which certificate does a listener speak TLS?
 //! - `config/value.rs`: What does a value mean?
 //!
 //! **metrics**

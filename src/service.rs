@@ -1,6 +1,7 @@
 //! How do the rooms work together? Everything is wired here, in the order the data goes.
 
 mod background;
+mod certificates;
 mod doors;
 mod expansion;
 mod expiry;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use rustls::ServerConfig;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::admin::{self, Admin, Health, Tokens};
@@ -24,13 +26,14 @@ use crate::plan::DirectoryPlanner;
 use crate::shutdown::Shutdown;
 use crate::store::{self, Options, Registry, Store};
 use crate::token::{IssuerKeys, Reloader, SharedKeyrings};
+use certificates::Certificates;
 use registry::Registered;
 
 /// How long a store that is away is waited for between two looks, at the start.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs until it is asked to stop: SIGTERM or SIGINT; a second one ends it at once.
-/// SIGHUP reads keys and tokens again.
+/// SIGHUP reads keys, tokens and certificates again.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
@@ -63,6 +66,7 @@ pub struct Service {
     pub store: Arc<dyn Store>,
     keys: Arc<Reloader>,
     tokens: Arc<Tokens>,
+    certificates: Certificates,
     shutdown: Shutdown,
 }
 
@@ -80,10 +84,11 @@ impl Service {
         tracing::info!(configuration = config.summary(), "starting");
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (metrics, shutdown) = (Metrics::new()?, Shutdown::new());
+        let certificates = Certificates::read(&config)?;
         // Before the store: who looks sees that it is not there.
         if let Some(listener) = scrape {
             tracing::info!(listen = %listener.local_addr()?, "metrics, without a token");
-            serve(&shutdown, admin::metrics_server(metrics.clone(), listener)?);
+            serve(&shutdown, admin::metrics_server(metrics.clone(), listener, certificates.metrics()?)?);
         }
         let store = open_store(&config, &clock).await?;
         metrics.store_up.set(1);
@@ -99,15 +104,17 @@ impl Service {
         parts.shutdown.spawn(dispatcher.0.run());
         let health = parts.amqp(&intake);
         parts.background(&intake);
-        parts.http(&intake, health, listener)?;
+        parts.http(&intake, health, listener, certificates.api()?)?;
         parts.reload(&keys);
+        certificates.watch(&parts);
         tracing::info!(%listen, "ready");
-        Ok(Self { listen, store: parts.store, keys, tokens: parts.tokens, shutdown: parts.shutdown })
+        Ok(Self { listen, store: parts.store, keys, tokens: parts.tokens, certificates, shutdown: parts.shutdown })
     }
 
-    /// Reads the files of keys and tokens again, now.
+    /// Reads the files of keys, tokens and certificates again, now.
     pub async fn reload(&self) {
         self.tokens.reload();
+        self.certificates.reload();
         let reloaded = self.keys.reload().await;
         tracing::info!(replaced = ?reloaded.replaced, kept = reloaded.kept.len(), "keys read again");
     }
@@ -241,7 +248,13 @@ impl Wiring {
         health
     }
 
-    fn http(&self, intake: &Arc<Intake>, health: Arc<Health>, listener: TcpListener) -> anyhow::Result<()> {
+    fn http(
+        &self,
+        intake: &Arc<Intake>,
+        health: Arc<Health>,
+        listener: TcpListener,
+        tls: Option<ServerConfig>,
+    ) -> anyhow::Result<()> {
         let registered = self.registered.clone();
         background::show_intakes(self, Arc::clone(&health));
         let admin = Admin {
@@ -259,7 +272,7 @@ impl Wiring {
             clock: Arc::clone(&self.clock),
             stop: self.shutdown.stop.clone(),
         };
-        serve(&self.shutdown, admin::server(admin, listener)?);
+        serve(&self.shutdown, admin::server(admin, listener, tls)?);
         Ok(())
     }
 

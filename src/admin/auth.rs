@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     fn settings(listen: &str, tokens: Vec<Token>) -> Settings {
-        Settings { listen: listen.parse().unwrap(), tokens, workers: 1 }
+        Settings { listen: listen.parse().unwrap(), tokens, workers: 1, connections_per_worker: 16, tls: None }
     }
 
     fn token(secret: &str, scopes: &[Scope], issuers: &[&str]) -> Token {

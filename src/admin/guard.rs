@@ -28,8 +28,9 @@ pub(crate) async fn local<B: MessageBody + 'static>(
 }
 
 fn check(headers: &HeaderMap, target: Option<&Authority>) -> Result<(), Problem> {
-    let host = text(headers, &HOST);
-    if !host.is_some_and(is_local) || target.is_some_and(|target| !is_local(target.as_str())) {
+    // HTTP/2 has no Host header: the target's authority stands for it.
+    let named = text(headers, &HOST).or(target.map(Authority::as_str));
+    if !named.is_some_and(is_local) || target.is_some_and(|target| !is_local(target.as_str())) {
         let detail = "without tokens the Host header must be localhost, 127.0.0.1 or [::1]";
         return Err(Problem::new(Kind::WrongHost, detail));
     }

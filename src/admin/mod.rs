@@ -6,6 +6,7 @@
 //! 405 answers and the test that walks scopes × routes follow from that.
 
 pub mod settings;
+pub mod tls;
 pub mod tokens;
 
 mod auth;
@@ -16,6 +17,7 @@ mod doors;
 mod dto;
 mod events;
 mod guard;
+mod head;
 mod health;
 mod jwks;
 mod logouts;
@@ -35,7 +37,8 @@ pub use doors::{Admin, Changed, Events, InvalidMember, Jwks, Validate};
 pub use health::Health;
 pub use openapi::document;
 pub use server::{metrics_server, server};
-pub use settings::{Scope, Scrape, Settings, Token};
+pub use settings::{Scope, Scrape, Settings, Tls, Token};
+pub use tls::Certificate;
 pub use tokens::Tokens;
 
 use utoipa_actix_web::service_config::ServiceConfig;

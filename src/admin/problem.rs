@@ -32,6 +32,7 @@ pub(crate) enum Kind {
     NotAbandoned,
     PreconditionFailed,
     TooLarge,
+    HeadTooLarge,
     UnsupportedMediaType,
     WrongHost,
     RejectedEvent,
@@ -64,6 +65,9 @@ impl Kind {
                 (StatusCode::PRECONDITION_FAILED, "precondition-failed", "The client is at another version")
             }
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large"),
+            Self::HeadTooLarge => {
+                (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large", "The request's head is too large")
+            }
             Self::UnsupportedMediaType => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The content type is not supported")
             }

@@ -9,26 +9,29 @@ use actix_web::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use actix_web::middleware::{DefaultHeaders, from_fn};
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, ResponseError};
+use rustls::ServerConfig;
 use utoipa_actix_web::AppExt;
 
 use super::openapi::Document;
 use super::problem::{Kind, Problem, shape};
-use super::{Admin, guard, health, query, routes};
+use super::{Admin, guard, head, health, query, routes};
 use crate::metrics::Metrics;
 
 /// A head must be complete by then: slow clients cannot hold connections.
 const HEAD_DEADLINE: Duration = Duration::from_secs(5);
+/// A TLS handshake must be complete by then.
+const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
 /// Idle connections are kept this long.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// Open calls may take this long to end at shutdown.
 const DRAIN_SECONDS: u64 = 10;
-/// Connections a worker holds at most.
-const CONNECTIONS: usize = 4096;
+/// Connections that the listener of the metrics holds at most.
+const SCRAPERS: usize = 256;
 
 /// The server of the whole API, not yet running: spawn it, and stop it through its handle
-/// after `admin.stop` is cancelled.
-pub fn server(admin: Admin, listener: TcpListener) -> std::io::Result<Server> {
-    let workers = admin.settings.workers.max(1);
+/// after `admin.stop` is cancelled. Without `tls` it speaks plain HTTP.
+pub fn server(admin: Admin, listener: TcpListener, tls: Option<ServerConfig>) -> std::io::Result<Server> {
+    let (workers, connections) = (admin.settings.workers.max(1), admin.settings.connections_per_worker);
     let admin = Data::new(admin);
     let document = Data::new(Document::new());
     let server = HttpServer::new(move || {
@@ -38,6 +41,7 @@ pub fn server(admin: Admin, listener: TcpListener) -> std::io::Result<Server> {
             .app_data(web::QueryConfig::default().error_handler(bad_query))
             .app_data(web::PathConfig::default().error_handler(|_, _| no_such().into()))
             .wrap(from_fn(guard::local))
+            .wrap(from_fn(head::limited))
             .wrap(from_fn(shape))
             .wrap(DefaultHeaders::new().add((CACHE_CONTROL, "no-store")).add((X_CONTENT_TYPE_OPTIONS, "nosniff")))
             .into_utoipa_app()
@@ -49,24 +53,36 @@ pub fn server(admin: Admin, listener: TcpListener) -> std::io::Result<Server> {
         .workers(workers)
         .disable_signals()
         .client_request_timeout(HEAD_DEADLINE)
+        .tls_handshake_timeout(HANDSHAKE_DEADLINE)
         .keep_alive(KEEP_ALIVE)
-        .max_connections(CONNECTIONS)
+        .max_connections(connections)
         .shutdown_timeout(DRAIN_SECONDS);
-    Ok(server.listen(listener)?.run())
+    let server = match tls {
+        Some(tls) => server.listen_rustls_0_23(listener, tls)?,
+        None => server.listen(listener)?,
+    };
+    Ok(server.run())
 }
 
 /// A server of `/metrics` alone, for those who scrape from inside and hold no token.
-pub fn metrics_server(metrics: Metrics, listener: TcpListener) -> std::io::Result<Server> {
+pub fn metrics_server(metrics: Metrics, listener: TcpListener, tls: Option<ServerConfig>) -> std::io::Result<Server> {
     let metrics = Data::new(metrics);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(metrics.clone())
+            .wrap(from_fn(head::limited))
             .wrap(from_fn(shape))
             .route("/metrics", web::get().to(scrape))
             .default_service(web::to(|| async { no_such().error_response() }))
     });
     let server = server.workers(1).disable_signals().client_request_timeout(HEAD_DEADLINE).keep_alive(KEEP_ALIVE);
-    Ok(server.max_connections(CONNECTIONS).shutdown_timeout(DRAIN_SECONDS).listen(listener)?.run())
+    let server = server.tls_handshake_timeout(HANDSHAKE_DEADLINE).max_connections(SCRAPERS);
+    let server = server.shutdown_timeout(DRAIN_SECONDS);
+    let server = match tls {
+        Some(tls) => server.listen_rustls_0_23(listener, tls)?,
+        None => server.listen(listener)?,
+    };
+    Ok(server.run())
 }
 
 async fn scrape(metrics: Data<Metrics>) -> Result<HttpResponse, Problem> {

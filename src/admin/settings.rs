@@ -14,6 +14,19 @@ pub struct Settings {
     pub tokens: Vec<Token>,
     /// Worker threads of the HTTP server.
     pub workers: usize,
+    /// Connections that one of them holds at most; others wait.
+    pub connections_per_worker: usize,
+    /// The certificate; `None`: plain HTTP.
+    pub tls: Option<Tls>,
+}
+
+/// `[http.tls]`, `[metrics.tls]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// PEM: the certificate first, then its issuers.
+    pub certificate_file: PathBuf,
+    /// PEM: the certificate's private key.
+    pub private_key_file: PathBuf,
 }
 
 /// `[metrics]`.
@@ -21,6 +34,8 @@ pub struct Settings {
 pub struct Scrape {
     /// Where `/metrics` alone listens, without a token; `None`: it is a call of the API.
     pub listen: Option<SocketAddr>,
+    /// The certificate; `None`: plain HTTP.
+    pub tls: Option<Tls>,
 }
 
 /// `[http.tokens.<name>]`.

@@ -13,7 +13,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::{Given, Usage};
-use crate::deliver::{PlainAnswer, PlainClient, Verb};
+use crate::deliver::{PlainAnswer, PlainClient, PlainError, Verb};
 
 /// Longer than the API waits for anything.
 const TIMEOUT: Duration = Duration::from_secs(70);
@@ -27,6 +27,9 @@ pub(super) struct Where {
     /// A file with the bearer token that the service asks for
     #[arg(long, value_name = "FILE", env = "SIGNOFF_TOKEN_FILE")]
     token_file: Option<PathBuf>,
+    /// A PEM file with the CA of the service's certificate, where this machine does not know it
+    #[arg(long, value_name = "FILE", env = "SIGNOFF_CA_FILE")]
+    ca_file: Option<PathBuf>,
 }
 
 /// A service's API.
@@ -52,12 +55,37 @@ impl<'a> Body<'a> {
 impl Where {
     /// The API there.
     pub(super) fn api(self, given: &Given) -> anyhow::Result<Api> {
-        let base = match self.url.as_deref().filter(|url| !url.is_empty()) {
-            Some(url) => typed(url)?,
-            None => local(given.config()?.http.listen)?,
+        let ca = self.ca_file.filter(|file| !file.as_os_str().is_empty()).map(Trust::Ca);
+        let (base, trust) = if let Some(url) = self.url.as_deref().filter(|url| !url.is_empty()) {
+            (typed(url)?, ca)
+        } else {
+            let http = given.config()?.http;
+            let own = http.tls.map(|tls| Trust::Certificate(tls.certificate_file));
+            (local(http.listen, own.is_some())?, ca.or(own))
         };
         let token_file = self.token_file.filter(|file| !file.as_os_str().is_empty());
-        Api::new(base, token_file.as_deref().map(secret).transpose()?)
+        let token = token_file.as_deref().map(secret).transpose()?;
+        Ok(Api { http: trust.unwrap_or(Trust::Machine).client().context("no HTTP client")?, base, token })
+    }
+}
+
+/// Whose word is taken that it is the service.
+enum Trust {
+    /// The CA certificates of this machine.
+    Machine,
+    /// Those in this file alone.
+    Ca(PathBuf),
+    /// The configuration's own certificate: the name it is made out to may lead elsewhere.
+    Certificate(PathBuf),
+}
+
+impl Trust {
+    fn client(&self) -> Result<PlainClient, PlainError> {
+        match self {
+            Self::Machine => PlainClient::new(TIMEOUT),
+            Self::Ca(file) => PlainClient::with_ca(TIMEOUT, file),
+            Self::Certificate(file) => PlainClient::with_certificate(TIMEOUT, file),
+        }
     }
 }
 
@@ -72,7 +100,7 @@ fn typed(url: &str) -> Result<Url, Usage> {
 }
 
 /// Where a service that listens there is reached from its own machine.
-fn local(listen: SocketAddr) -> anyhow::Result<Url> {
+fn local(listen: SocketAddr, tls: bool) -> anyhow::Result<Url> {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
@@ -81,7 +109,8 @@ fn local(listen: SocketAddr) -> anyhow::Result<Url> {
     if listen.port() == 0 {
         return Err(Usage("http.listen is any free port; name the service's address with --url".into()).into());
     }
-    Ok(Url::parse(&format!("http://{}", SocketAddr::new(ip, listen.port())))?)
+    let scheme = if tls { "https" } else { "http" };
+    Ok(Url::parse(&format!("{scheme}://{}", SocketAddr::new(ip, listen.port())))?)
 }
 
 fn secret(file: &Path) -> anyhow::Result<Zeroizing<String>> {
@@ -97,7 +126,7 @@ fn secret(file: &Path) -> anyhow::Result<Zeroizing<String>> {
 impl Api {
     /// The API of the service at this address.
     pub(super) fn new(base: Url, token: Option<Zeroizing<String>>) -> anyhow::Result<Self> {
-        Ok(Self { http: PlainClient::new(TIMEOUT).context("no HTTP client")?, base, token })
+        Ok(Self { http: Trust::Machine.client().context("no HTTP client")?, base, token })
     }
 
     /// The address of something there.
@@ -210,9 +239,11 @@ mod tests {
             ("[::]:8080", "http://[::1]:8080/"),
             ("10.0.0.7:1", "http://10.0.0.7:1/"),
         ] {
-            assert_eq!(local(listen.parse().unwrap()).unwrap().as_str(), expected, "{listen}");
+            assert_eq!(local(listen.parse().unwrap(), false).unwrap().as_str(), expected, "{listen}");
+            let https = local(listen.parse().unwrap(), true).unwrap();
+            assert_eq!((https.scheme(), https.host_str()), ("https", expected.parse::<Url>().unwrap().host_str()));
         }
-        assert!(local("127.0.0.1:0".parse().unwrap()).unwrap_err().is::<Usage>());
+        assert!(local("127.0.0.1:0".parse().unwrap(), false).unwrap_err().is::<Usage>());
         for wrong in ["127.0.0.1:8080", "ftp://x", "http://", "x"] {
             assert!(typed(wrong).is_err(), "{wrong}");
         }

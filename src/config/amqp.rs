@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use url::Url;
+use zeroize::Zeroizing;
 
+use super::clients::{certificate_and_key, certificates};
 use super::reader::Section;
 use crate::intake::Amqp;
 
@@ -21,7 +23,7 @@ fn intake(name: &str, section: &mut Section<'_>) -> Amqp {
     }
     let amqp = Amqp {
         name: name.into(),
-        url,
+        url: Zeroizing::new(url),
         queue: name_of(section, "queue").unwrap_or(default.queue),
         exchange: name_of(section, "exchange"),
         exchange_type: section.or("exchange_type", default.exchange_type),
@@ -34,6 +36,8 @@ fn intake(name: &str, section: &mut Section<'_>) -> Amqp {
         prefetch: section.limited("prefetch", default.prefetch, 1..=u16::MAX),
         batch: section.limited("batch", default.batch, 1..=10_000),
         stuck_after: section.limited("stuck_after", default.stuck_after, SECOND..=60 * SECOND * 10),
+        ca_file: section.take("ca_file"),
+        client_certificate_file: section.take("client_certificate_file"),
     };
     check(&amqp, section);
     amqp
@@ -61,12 +65,29 @@ fn check(amqp: &Amqp, section: &Section<'_>) {
     if amqp.rejected_queue == amqp.queue {
         section.wrong("rejected_queue", "is the queue that is read, so that what is rejected comes back; name another");
     }
+    check_files(amqp, section);
     let known = ["topic", "direct", "fanout", "headers"].contains(&amqp.exchange_type.as_str());
     if !known && !amqp.exchange_type.starts_with("x-") {
         let given = &amqp.exchange_type;
         let what =
             format!("{given:?} is not an exchange type; write one of \"topic\", \"direct\", \"fanout\", \"headers\"");
         section.wrong("exchange_type", what);
+    }
+}
+
+fn check_files(amqp: &Amqp, section: &Section<'_>) {
+    let files = [
+        ("ca_file", amqp.ca_file.as_deref().map(|file| certificates(file).map(drop))),
+        ("client_certificate_file", amqp.client_certificate_file.as_deref().map(certificate_and_key)),
+    ];
+    for (key, found) in files {
+        match found {
+            Some(Ok(())) if amqp.url.starts_with("amqp:") => {
+                section.wrong(key, "is of no use, for the URL is amqp://…; write amqps://…, or remove it");
+            }
+            Some(Err(what)) => section.wrong(key, what),
+            _ => {}
+        }
     }
 }
 

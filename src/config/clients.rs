@@ -118,7 +118,8 @@ fn check_files(metadata: &ClientMetadata, section: &Section<'_>) {
     }
 }
 
-fn certificates(file: &Path) -> Result<Vec<u8>, String> {
+/// The PEM of the certificates in this file.
+pub(super) fn certificates(file: &Path) -> Result<Vec<u8>, String> {
     let pem = std::fs::read(file)
         .map_err(|error| format!("{} cannot be read ({error}); mount it there or correct the path", file.display()))?;
     match CertificateDer::pem_slice_iter(&pem).next() {
@@ -127,7 +128,8 @@ fn certificates(file: &Path) -> Result<Vec<u8>, String> {
     }
 }
 
-fn certificate_and_key(file: &Path) -> Result<(), String> {
+/// Whether this file holds a certificate and its key.
+pub(super) fn certificate_and_key(file: &Path) -> Result<(), String> {
     let pem = certificates(file)?;
     let key = PrivateKeyDer::from_pem_slice(&pem);
     key.map(drop).map_err(|_| format!("{} holds no PEM private key beside its certificate", file.display()))

@@ -6,12 +6,15 @@ use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 use super::reader::Section;
+use super::tls;
 use crate::admin::settings::{Scope, Token};
 use crate::admin::{Settings, tokens};
 
 pub(super) fn read(http: &mut Section<'_>) -> Settings {
     let listen = http.or("listen", SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)));
     let workers = http.limited("workers", default_workers(), 1..=256);
+    let connections_per_worker = http.limited("connections_per_worker", 4096, 1..=1_000_000);
+    let tls = tls::read(http);
     let tokens = http.each("tokens", token);
     if tokens.is_empty() && !listen.ip().is_loopback() {
         http.wrong(
@@ -29,7 +32,7 @@ pub(super) fn read(http: &mut Section<'_>) -> Settings {
         }
         known.push(token);
     }
-    Settings { listen, tokens: known, workers }
+    Settings { listen, tokens: known, workers, connections_per_worker, tls }
 }
 
 fn default_workers() -> usize {

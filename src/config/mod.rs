@@ -17,6 +17,7 @@ mod mistake;
 mod place;
 mod reader;
 mod store;
+mod tls;
 mod value;
 
 use std::path::Path;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use url::Url;
+use zeroize::Zeroizing;
 
 use super::reader::Section;
 use crate::store::Retention;
@@ -16,7 +17,7 @@ const YEAR: Duration = Duration::from_hours(8766);
 #[derive(Clone, PartialEq, Eq)]
 pub struct StoreSettings {
     /// `sqlite://…` or `postgres://…`, with credentials.
-    pub url: String,
+    pub url: Zeroizing<String>,
     /// How long things are kept.
     pub retention: Retention,
 }
@@ -53,7 +54,7 @@ pub(super) fn read(store: &mut Section<'_>) -> StoreSettings {
         sessions: keep("session_max_age", default.sessions),
         until_logged_out: default.until_logged_out,
     };
-    StoreSettings { url: url.unwrap_or_else(|| DEFAULT_URL.into()), retention }
+    StoreSettings { url: Zeroizing::new(url.unwrap_or_else(|| DEFAULT_URL.into())), retention }
 }
 
 /// Never repeats the URL: it may hold a password.
@@ -100,7 +101,7 @@ fn default_file() -> PathBuf {
 
 /// Makes the directory of the default store; any other must be there.
 pub(super) fn prepare(store: &StoreSettings) -> anyhow::Result<()> {
-    if store.url != DEFAULT_URL {
+    if store.url.as_str() != DEFAULT_URL {
         return Ok(());
     }
     let file = default_file();

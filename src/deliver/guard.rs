@@ -65,7 +65,7 @@ pub fn allowed(ip: IpAddr, networks: &[IpNet]) -> Result<(), Blocked> {
     if never_a_host(ip) {
         return Err(Blocked::NoHostAddress(ip));
     }
-    if in_any(SENSITIVE_V4, SENSITIVE_V6, ip) {
+    if sensitive(ip) || carried(ip).into_iter().flatten().any(sensitive) {
         let named = networks.iter().any(|net| net.prefix_len() == net.max_prefix_len() && net.addr() == ip);
         return if named { Ok(()) } else { Err(Blocked::Sensitive(ip)) };
     }
@@ -91,6 +91,26 @@ fn unwrapped(ip: IpAddr) -> IpAddr {
         [0, 0, 0, 0, 0, 0, high, rest] if high != 0 || rest > 1 => low(12),
         _ => ip,
     }
+}
+
+/// What a translator of the operator's own may make of an IPv6 address that has to be opened by
+/// itself: local NAT64 (`64:ff9b:1::/48`) in each of its layouts, and Teredo (`2001::/32`).
+fn carried(ip: IpAddr) -> [Option<IpAddr>; 4] {
+    const LAYOUTS: [[usize; 4]; 4] = [[12, 13, 14, 15], [6, 7, 9, 10], [7, 9, 10, 11], [9, 10, 11, 12]];
+    let IpAddr::V6(v6) = ip else { return [None; 4] };
+    let octets = v6.octets();
+    match v6.segments() {
+        [0x64, 0xff9b, 1, ..] => LAYOUTS.map(|at| Some(Ipv4Addr::from(at.map(|at| octets[at])).into())),
+        [0x2001, 0, ..] => {
+            let client = [12, 13, 14, 15].map(|at: usize| !octets[at]);
+            [Some(Ipv4Addr::from(client).into()), None, None, None]
+        }
+        _ => [None; 4],
+    }
+}
+
+fn sensitive(ip: IpAddr) -> bool {
+    in_any(SENSITIVE_V4, SENSITIVE_V6, ip)
 }
 
 fn never_a_host(ip: IpAddr) -> bool {
@@ -275,6 +295,9 @@ mod tests {
             ("::ffff:169.254.169.254", "169.254.169.254/32"),
             ("64:ff9b::a9fe:a9fe", "169.254.169.254/32"),
             ("2002:a9fe:a9fe::1", "169.254.169.254/32"),
+            ("64:ff9b:1::a9fe:a9fe", "64:ff9b:1::a9fe:a9fe/128"),
+            ("64:ff9b:1:a9fe:a9:fe00::", "64:ff9b:1:a9fe:a9:fe00::/128"),
+            ("2001:0:808:808::5601:5601", "2001:0:808:808::5601:5601/128"),
         ];
         let wide = nets(&["0.0.0.0/0", "::/0", "169.254.0.0/16", "169.254.169.254/31", "fe80::/10", "fc00::/7"]);
         for (ip, exact) in table {

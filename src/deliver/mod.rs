@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod attempt;
 pub mod guard;
+mod pin;
 pub mod plain;
 mod pool;
 mod resolve;

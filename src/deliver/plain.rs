@@ -1,5 +1,6 @@
 //! How does the rest of the house speak HTTP? A plain client for our own API and key sets.
 
+use std::path::Path;
 use std::time::Duration;
 
 use reqwest::Method;
@@ -7,6 +8,7 @@ use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use time::OffsetDateTime;
 
 use super::answer::retry_after;
+use super::pin::only_this;
 use super::pool::{not_built, plain_builder};
 use super::tls::{TlsError, TlsFiles};
 
@@ -74,6 +76,21 @@ impl PlainClient {
             Ok(http) => http,
             Err(_) => plain_builder(None)?.timeout(timeout).build().map_err(|error| not_built(&error))?,
         };
+        Ok(Self { http })
+    }
+
+    /// The same, trusting the CA certificates in this file alone.
+    pub fn with_ca(timeout: Duration, ca_file: &Path) -> Result<Self, PlainError> {
+        Self::built(plain_builder(Some(&TlsFiles::of_ca(ca_file)?))?, timeout)
+    }
+
+    /// The same, trusting exactly the first certificate in this file, under any name.
+    pub fn with_certificate(timeout: Duration, certificate_file: &Path) -> Result<Self, PlainError> {
+        Self::built(plain_builder(None)?.tls_backend_preconfigured(only_this(certificate_file)?), timeout)
+    }
+
+    fn built(builder: reqwest::ClientBuilder, timeout: Duration) -> Result<Self, PlainError> {
+        let http = builder.timeout(timeout).build().map_err(|error| not_built(&error))?;
         Ok(Self { http })
     }
 

@@ -1,6 +1,8 @@
 //! Where does this name lead, and is all of it allowed? The resolver behind every connection.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -19,9 +21,12 @@ const NAMES: usize = 1024;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
+/// What looks names up; blocks.
+type Ask = dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync;
+
 /// Bounds the look-ups of all clients together.
-#[derive(Debug)]
 pub(super) struct Lookups {
+    ask: Arc<Ask>,
     all: Arc<Semaphore>,
     names: Mutex<HashMap<String, Weak<Semaphore>>>,
 }
@@ -34,14 +39,20 @@ pub(super) struct Guarded {
 
 impl Lookups {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self { all: Arc::new(Semaphore::new(LOOKUPS)), names: Mutex::default() })
+        Self::asking(|name| Ok((name, 0).to_socket_addrs()?.collect()))
+    }
+
+    /// The same with somebody else to ask.
+    fn asking(ask: impl Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self { ask: Arc::new(ask), all: Arc::new(Semaphore::new(LOOKUPS)), names: Mutex::default() })
     }
 
     async fn addresses(&self, name: String) -> Result<Vec<SocketAddr>, Failure> {
         let of_name = self.of_name(&name).acquire_owned().await?;
         let of_all = Arc::clone(&self.all).acquire_owned().await?;
         // Whoever stops waiting leaves the thread behind: the permits go with the thread.
-        tokio::task::spawn_blocking(move || look_up(&name, (of_name, of_all))).await?
+        let ask = Arc::clone(&self.ask);
+        tokio::task::spawn_blocking(move || look_up(&*ask, &name, (of_name, of_all))).await?
     }
 
     fn of_name(&self, name: &str) -> Arc<Semaphore> {
@@ -58,8 +69,16 @@ impl Lookups {
     }
 }
 
-fn look_up(name: &str, _permits: (OwnedSemaphorePermit, OwnedSemaphorePermit)) -> Result<Vec<SocketAddr>, Failure> {
-    Ok((name, 0).to_socket_addrs()?.collect())
+impl fmt::Debug for Lookups {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lookups").field("all", &self.all).field("names", &self.names).finish_non_exhaustive()
+    }
+}
+
+type Permits = (OwnedSemaphorePermit, OwnedSemaphorePermit);
+
+fn look_up(ask: &Ask, name: &str, _permits: Permits) -> Result<Vec<SocketAddr>, Failure> {
+    Ok(ask(name)?)
 }
 
 /// One bad answer refuses the name: the connector would try them all.
@@ -80,6 +99,10 @@ impl Resolve for Guarded {
 
 #[cfg(test)]
 mod tests {
+    use std::error::Error;
+    use std::io::{Read as _, Write as _};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     #[test]
@@ -94,6 +117,49 @@ mod tests {
             let answers: Vec<SocketAddr> = answers.iter().map(|answer| answer.parse().unwrap()).collect();
             assert_eq!(vet(&answers, &[]).is_ok(), expected, "{answers:?}");
         }
+    }
+
+    /// Accepts on this address and port, answers 204 and hangs up; counts.
+    fn server(address: &str, port: u16) -> (u16, Arc<AtomicUsize>) {
+        let listener = std::net::TcpListener::bind((address, port)).unwrap();
+        let (port, count) = (listener.local_addr().unwrap().port(), Arc::new(AtomicUsize::new(0)));
+        let counted = Arc::clone(&count);
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                counted.fetch_add(1, Ordering::SeqCst);
+                let _ = stream.read(&mut [0; 1024]);
+                let _ = stream.write_all(b"HTTP/1.1 204 X\r\nconnection: close\r\n\r\n");
+            }
+        });
+        (port, count)
+    }
+
+    #[tokio::test]
+    async fn a_connection_goes_to_what_was_vetted_and_an_answer_that_changes_is_vetted_again() {
+        let (port, allowed) = server("127.0.0.1", 0);
+        let (_, forbidden) = server("127.0.0.2", port);
+        let answers = [&["127.0.0.1:0"][..], &["127.0.0.2:0"], &["127.0.0.1:0", "127.0.0.2:0"], &["127.0.0.1:0"]];
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let lookups = Lookups::asking(move |name| {
+            assert_eq!(name, "rebinds.example");
+            let answer = answers[count.fetch_add(1, Ordering::SeqCst)];
+            Ok(answer.iter().map(|address| address.parse().unwrap()).collect())
+        });
+        let networks = Arc::from(["127.0.0.1/32".parse().unwrap()]);
+        let builder =
+            super::super::pool::plain_builder(None).unwrap().dns_resolver(Arc::new(Guarded { networks, lookups }));
+        let http = builder.build().unwrap();
+        for (number, fine) in [(1, true), (2, false), (3, false), (4, true)] {
+            let answer = http.post(format!("http://rebinds.example:{port}/")).send().await;
+            assert_eq!(answer.is_ok(), fine, "{number}: {answer:?}");
+            assert_eq!(asked.load(Ordering::SeqCst), number, "one look-up a connection: nothing can change in between");
+            if let Err(error) = answer {
+                let mut causes = std::iter::successors(error.source(), |cause| (*cause).source());
+                assert!(causes.any(<dyn Error>::is::<Blocked>), "{error:?}");
+            }
+        }
+        assert_eq!((allowed.load(Ordering::SeqCst), forbidden.load(Ordering::SeqCst)), (2, 0));
     }
 
     #[test]

@@ -17,8 +17,8 @@ pub enum TlsError {
         /// Why.
         source: std::io::Error,
     },
-    /// No certificates in the CA file.
-    #[error("{}: holds no CA certificate in PEM", file.display())]
+    /// No certificates in the file.
+    #[error("{}: holds no certificate in PEM", file.display())]
     NoCertificate {
         /// Which file.
         file: PathBuf,
@@ -54,6 +54,13 @@ pub(super) struct TlsFiles {
 impl TlsFiles {
     pub(super) async fn read(ca: Option<&Path>, identity: Option<&Path>) -> Result<Self, TlsError> {
         Ok(Self { ca: content(ca).await?, identity: content(identity).await? })
+    }
+
+    /// A CA alone.
+    pub(super) fn of_ca(file: &Path) -> Result<Self, TlsError> {
+        let unreadable = |source| TlsError::Unreadable { file: file.to_owned(), source };
+        let pem = Zeroizing::new(std::fs::read(file).map_err(unreadable)?);
+        Ok(Self { ca: Some((file.to_owned(), pem)), identity: None })
     }
 
     pub(super) fn key(&self) -> TlsKey {

@@ -11,6 +11,7 @@ mod consumer;
 mod link;
 mod publisher;
 mod reject;
+mod tls;
 mod topology;
 mod watch;
 
@@ -41,6 +42,12 @@ pub enum AmqpError {
     /// The broker, or the way to it, failed.
     #[error("the broker connection failed")]
     Broker(#[from] lapin::Error),
+    /// The TLS files are not what they should be.
+    #[error("TLS to the broker cannot be set up: {0}")]
+    Tls(String),
+    /// The broker's certificate is of no CA we trust, for another name, or out of date.
+    #[error("the broker's certificate is not trusted; `ca_file` names the CA it must come from")]
+    Untrusted(#[source] rustls::Error),
     /// No queue takes the message.
     #[error("no queue takes the message")]
     Returned,

@@ -1,6 +1,9 @@
 //! Which doors are open, and for whom? The settings of every intake.
 
+use std::path::PathBuf;
 use std::time::Duration;
+
+use zeroize::Zeroizing;
 
 pub use crate::format::Format;
 
@@ -10,7 +13,11 @@ pub struct Amqp {
     /// The table's name; the `intake` label.
     pub name: String,
     /// `amqp://` or `amqps://`, with credentials.
-    pub url: String,
+    pub url: Zeroizing<String>,
+    /// With `amqps`: the only CA its certificate may come from; `None`: those the machine knows.
+    pub ca_file: Option<PathBuf>,
+    /// With `amqps`: certificate and key presented to it.
+    pub client_certificate_file: Option<PathBuf>,
     /// Our own durable quorum queue.
     pub queue: String,
     /// The exchange it is bound to; `None`: not bound.
@@ -51,7 +58,9 @@ impl Default for Amqp {
     fn default() -> Self {
         Self {
             name: "main".into(),
-            url: "amqp://127.0.0.1:5672/%2f".into(),
+            url: Zeroizing::new("amqp://127.0.0.1:5672/%2f".into()),
+            ca_file: None,
+            client_certificate_file: None,
             queue: "signoff.events".into(),
             exchange: None,
             exchange_type: "topic".into(),
@@ -74,7 +83,7 @@ mod tests {
 
     #[test]
     fn nobody_sees_the_password() {
-        let amqp = Amqp { url: "amqp://user:hidden@broker/%2f".into(), ..Amqp::default() };
+        let amqp = Amqp { url: Zeroizing::new("amqp://user:hidden@broker/%2f".into()), ..Amqp::default() };
         let shown = format!("{amqp:?}");
         assert!(shown.contains("signoff.events") && !shown.contains("hidden"), "{shown}");
     }

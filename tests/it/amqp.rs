@@ -301,7 +301,7 @@ async fn a_broker_that_falls_silent_is_noticed_without_any_error() {
     let line = Line::to(&vhost).await;
     let bench = Bench::new();
     let url = line.url(&vhost);
-    let settings = Amqp { url, stuck_after: Duration::from_secs(2), ..settings(&vhost) };
+    let settings = Amqp { url: url.into(), stuck_after: Duration::from_secs(2), ..settings(&vhost) };
     let shutdown = start(settings, &bench.intake);
     connected(&bench).await;
     line.freeze();
@@ -369,7 +369,7 @@ async fn amqps_never_falls_back_to_plain_text() {
 #[tokio::test]
 async fn it_stops_at_once_while_there_is_no_broker() {
     let bench = Bench::over(FaultyStore::new(Duration::ZERO), Arc::new(SystemClock));
-    let shutdown = start(Amqp { url: "amqp://127.0.0.1:1/%2f".into(), ..Amqp::default() }, &bench.intake);
+    let shutdown = start(Amqp { url: "amqp://127.0.0.1:1/%2f".to_owned().into(), ..Amqp::default() }, &bench.intake);
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(bench.metric(CONNECTED), Some(0.0));
     tokio::time::timeout(Duration::from_secs(3), shutdown.finish()).await.expect("it stops");

@@ -14,7 +14,7 @@ use crate::support::rabbitmq::Vhost;
 
 /// Settings of an intake on this virtual host.
 pub(crate) fn settings(vhost: &Vhost) -> Amqp {
-    Amqp { url: vhost.url(), exchange: Some("idp".into()), issuers: vec!["main".into()], ..Amqp::default() }
+    Amqp { url: vhost.url().into(), exchange: Some("idp".into()), issuers: vec!["main".into()], ..Amqp::default() }
 }
 
 /// Asks until the answer is `Some`, for at most a minute.

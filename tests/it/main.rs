@@ -5,6 +5,8 @@ mod amqp;
 #[cfg(test)]
 mod amqp_support;
 #[cfg(test)]
+mod amqps;
+#[cfg(test)]
 mod api;
 #[cfg(test)]
 mod api_tokens;
@@ -25,6 +27,8 @@ mod deliver;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod dependencies;
+#[cfg(test)]
 mod deploy;
 #[cfg(test)]
 mod expiry;
@@ -37,6 +41,8 @@ mod flow;
 #[cfg(test)]
 mod fresh_tokens;
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod guard;
 #[cfg(test)]
 mod harness;
@@ -45,11 +51,15 @@ mod intake;
 #[cfg(test)]
 mod isolation;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod map;
 #[cfg(test)]
 mod metrics_listener;
 #[cfg(test)]
 mod monitoring;
+#[cfg(test)]
+mod mutual_tls;
 #[cfg(test)]
 mod python_publisher;
 #[cfg(test)]
@@ -66,5 +76,7 @@ mod shutdown;
 mod store;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod tls;
 #[cfg(test)]
 mod token;

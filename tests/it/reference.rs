@@ -11,6 +11,9 @@ use toml::{Table, Value};
 
 /// What the tables' keys are put into; `<name>` is `main`, `<key>` is `k1`.
 const BASE: &str = "
+http.tls = { certificate_file = 'DIR/tls.pem', private_key_file = 'DIR/tls.pem' }
+metrics.listen = '127.0.0.1:9090'
+metrics.tls = { certificate_file = 'DIR/tls.pem', private_key_file = 'DIR/tls.pem' }
 http.tokens.main = { file = 'DIR/token', scopes = ['read'] }
 amqp.main.url = 'amqp://broker'
 issuers.main.issuer = 'https://idp.example.com'
@@ -110,6 +113,9 @@ impl Files {
         let directory = TempDir::new().unwrap();
         let key = generate::generate(Algorithm::RS256, 2048).unwrap();
         fs::write(directory.path().join("idp-rs256.pem"), key.as_bytes()).unwrap();
+        let tls = rcgen::generate_simple_self_signed(["signoff.example".to_owned()]).unwrap();
+        let pem = tls.cert.pem() + &tls.signing_key.serialize_pem();
+        fs::write(directory.path().join("tls.pem"), pem).unwrap();
         fs::write(directory.path().join("token"), "0123456789abcdef").unwrap();
         Self(directory)
     }
@@ -131,7 +137,7 @@ fn read(table: &Table) -> Result<Config, Mistakes> {
 /// Everything that a configuration comes to.
 fn seen(table: &Table) -> String {
     let config = read(table).unwrap_or_else(|mistakes| panic!("{mistakes}\n{table}"));
-    format!("{} {config:#?}", config.store.url)
+    format!("{} {config:#?}", config.store.url.as_str())
 }
 
 fn set(table: &mut Table, path: &[String], value: Value) {

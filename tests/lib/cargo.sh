@@ -5,7 +5,7 @@ cargo_test() { cargo test --workspace --all-features --no-fail-fast "$@"; }
 # Tests whose module needs something an outside instance does not give.
 choose_skips() {
   skips=()
-  [[ -n "${SIGNOFF_TEST_RABBITMQ_SERVER:-}" ]] || skips+=(broker_restart::)
+  [[ -n "${SIGNOFF_TEST_RABBITMQ_SERVER:-}" ]] || skips+=(broker_restart:: amqps::)
   [[ -n "${SIGNOFF_TEST_REDIS_URL:-}" ]] || skips+=(redis::)
   [[ -n "${SIGNOFF_TEST_RABBITMQ_SERVER:-}" && -n "${SIGNOFF_TEST_POSTGRES_BIN:-}" && -n "${SIGNOFF_TEST_FAKETIME:-}" ]] ||
     skips+=(faults::nothing_is_lost harness::a_private_postgres)

@@ -41,10 +41,10 @@ pub(super) struct Args {
     #[arg(long)]
     exit: bool,
     /// Send the events through a queue at this RabbitMQ; the queue is deleted at the end
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", env = "SIGNOFF_DEMO_AMQP", hide_env_values = true)]
     amqp: Option<String>,
     /// Keep everything in this store instead of a temporary SQLite file; its rows stay there
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", env = "SIGNOFF_DEMO_STORE", hide_env_values = true)]
     store: Option<String>,
     /// Show what a failure looks like: this application's session store fails every time
     #[arg(long, value_name = "APPLICATION", value_parser = APPLICATIONS)]

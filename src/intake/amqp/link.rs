@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use lapin::options::{BasicConsumeOptions, BasicQosOptions};
+use lapin::tcp::{AMQPUriTcpExt as _, TLSConfig};
 use lapin::types::FieldTable;
-use lapin::uri::AMQPUri;
+use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{Channel, Connection, ConnectionProperties, Consumer};
 
+use super::tls::{Broker, explained};
 use super::{Amqp, AmqpError, topology};
 
 /// Deadline of a connection, handshake included.
@@ -29,7 +31,7 @@ pub(super) struct Link {
 impl Link {
     /// Connects, declares the topology if it is ours to declare, and consumes.
     pub(super) async fn open(settings: &Amqp) -> Result<Self, AmqpError> {
-        let connection = connect(&settings.url, format!("signoff/{}", settings.name)).await?;
+        let connection = connect(&Broker::of(settings), format!("signoff/{}", settings.name)).await?;
         match in_time(consume(&connection, settings)).await {
             Ok((channel, consumer)) => Ok(Self { connection, channel, consumer }),
             Err(error) => {
@@ -58,15 +60,29 @@ async fn consume(connection: &Connection, settings: &Amqp) -> Result<(Channel, C
 }
 
 /// Connects under this name.
-pub(super) async fn connect(url: &str, name: String) -> Result<Connection, AmqpError> {
+pub(super) async fn connect(broker: &Broker, name: String) -> Result<Connection, AmqpError> {
     // The parser's error may quote the URL, and with it the password.
-    let mut uri: AMQPUri = url.parse().map_err(|_| AmqpError::Url)?;
+    let mut uri: AMQPUri = broker.url.parse().map_err(|_| AmqpError::Url)?;
     uri.query.heartbeat.get_or_insert(HEARTBEAT);
     let properties = ConnectionProperties::default().with_connection_name(name.into());
-    match tokio::time::timeout(CONNECT, Connection::connect_uri(uri, properties)).await {
-        Ok(connected) => Ok(connected?),
-        Err(_) => Err(AmqpError::Timeout),
-    }
+    let connected = tokio::time::timeout(CONNECT, async {
+        match uri.scheme {
+            AMQPScheme::AMQP => Connection::connect_uri(uri, properties).await.map_err(Into::into),
+            AMQPScheme::AMQPS => connect_tls(broker, uri, properties).await,
+        }
+    });
+    connected.await.unwrap_or(Err(AmqpError::Timeout))
+}
+
+async fn connect_tls(broker: &Broker, uri: AMQPUri, properties: ConnectionProperties) -> Result<Connection, AmqpError> {
+    let connector = broker.connector().await?;
+    let runtime = lapin::runtime::default_runtime()?;
+    let stream = async move |uri: AMQPUri, runtime| {
+        let plain = AMQPUri { scheme: AMQPScheme::AMQP, ..uri };
+        let stream = plain.connect_with_config_async(TLSConfig::default(), &runtime).await?;
+        Ok(stream.into_rustls(&connector, &plain.authority.host).await?)
+    };
+    Connection::connector(uri, runtime, stream, properties).await.map_err(explained)
 }
 
 /// Closes in good order, or gives up soon. A runtime that ends under an open connection makes

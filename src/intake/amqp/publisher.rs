@@ -7,6 +7,7 @@ use lapin::{BasicProperties, Channel, Confirmation, Connection};
 use tokio::sync::Mutex;
 
 use super::link::{close, connect, in_time};
+use super::tls::Broker;
 use super::{AmqpError, topology};
 
 const PERSISTENT: u8 = 2;
@@ -14,7 +15,7 @@ const PERSISTENT: u8 = 2;
 /// Publishes on a connection of its own: a broker short of memory stops reading from connections
 /// that publish, and acknowledgements must not wait behind that.
 pub struct Publisher {
-    url: String,
+    broker: Broker,
     name: String,
     link: Mutex<Option<(Connection, Channel)>>,
 }
@@ -22,14 +23,14 @@ pub struct Publisher {
 impl Publisher {
     /// Connects under this name.
     pub async fn connect(url: &str, name: &str) -> Result<Self, AmqpError> {
-        let publisher = Self::lazy(url, name.into());
+        let publisher = Self::lazy(Broker::at(url), name.into());
         publisher.channel().await?;
         Ok(publisher)
     }
 
     /// Connects when something is published.
-    pub(super) fn lazy(url: &str, name: String) -> Self {
-        Self { url: url.into(), name, link: Mutex::new(None) }
+    pub(super) fn lazy(broker: Broker, name: String) -> Self {
+        Self { broker, name, link: Mutex::new(None) }
     }
 
     /// Publishes one message and waits until the broker has it safe in a queue. Callers may publish
@@ -103,7 +104,7 @@ impl Publisher {
         if let Some((old, _)) = link.take() {
             close(&old).await;
         }
-        let connection = connect(&self.url, self.name.clone()).await?;
+        let connection = connect(&self.broker, self.name.clone()).await?;
         let channel = connection.create_channel().await?;
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
         *link = Some((connection, channel.clone()));

@@ -4,6 +4,7 @@ use lapin::BasicProperties;
 use lapin::message::Delivery;
 use lapin::types::{AMQPValue, FieldTable};
 
+use super::tls::Broker;
 use super::{Amqp, AmqpError, Publisher};
 
 /// Keeps what cannot be read where an operator finds it.
@@ -18,7 +19,7 @@ impl Rejects {
     /// For this intake's rejected queue.
     pub(super) fn new(settings: &Amqp) -> Self {
         Self {
-            publisher: Publisher::lazy(&settings.url, format!("signoff/{}/rejected", settings.name)),
+            publisher: Publisher::lazy(Broker::of(settings), format!("signoff/{}/rejected", settings.name)),
             queue: settings.rejected_queue.clone(),
             declare: settings.declare,
         }
@@ -70,7 +71,38 @@ fn properties(message: &Delivery, reason: &str) -> BasicProperties {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn header() -> impl Strategy<Value = (String, AMQPValue)> {
+        let text = "[ -~]{0,80}".prop_map(|text| AMQPValue::LongString(text.into()));
+        let value = prop_oneof![text, any::<i64>().prop_map(AMQPValue::LongLongInt), Just(AMQPValue::Void)];
+        let nested = (value, any::<bool>())
+            .prop_map(|(value, nested)| if nested { AMQPValue::FieldArray(vec![value].into()) } else { value });
+        ("[a-zA-Z-]{0,40}", nested)
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_headers_a_message_has_only_ours_are_kept(
+            given in vec(header(), 0..6), reason in "[ -~]{0,256}", key in ".{0,40}", body in vec(any::<u8>(), 0..40),
+        ) {
+            let mut message = Delivery::mock(1, "idp".into(), key.as_str().into(), false, body);
+            let mut headers = FieldTable::default();
+            for (name, value) in given {
+                headers.insert(name.into(), value);
+            }
+            headers.insert("x-signoff-reason".into(), AMQPValue::LongString("forged".into()));
+            message.properties = BasicProperties::default().with_headers(headers);
+            let kept = properties(&message, &reason);
+            let kept = kept.headers().as_ref().expect("headers").inner();
+            prop_assert_eq!(kept.len(), 3);
+            prop_assert_eq!(&kept["x-signoff-reason"], &AMQPValue::LongString(reason.as_str().into()));
+            prop_assert_eq!(&kept["x-signoff-routing-key"], &AMQPValue::LongString(key.as_str().into()));
+        }
+    }
 
     #[test]
     fn a_rejected_message_keeps_its_content_type_and_none_of_its_headers() {

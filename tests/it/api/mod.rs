@@ -4,7 +4,7 @@ mod clients;
 mod deliveries;
 mod doors;
 mod events;
-mod http;
+pub(crate) mod http;
 mod keys_and_probes;
 mod lists;
 mod problems;

@@ -1,6 +1,8 @@
 //! Which calls exist, and which token opens which?
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 
 use serde_json::{Value, json};
 use signoff::admin::Scope;
@@ -55,6 +57,38 @@ async fn the_document_lists_every_call_with_its_scope() {
     let world = World::start(Setup::open()).await;
     let expected = CALLS.iter().map(|(m, p, s)| ((*m).into(), (*p).into(), (*s).into())).collect();
     assert_eq!(operations(&world.get("/openapi.json").await.expect(200)), expected);
+}
+
+/// Method and path of every handler in the sources.
+fn handlers() -> BTreeSet<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/admin");
+    let mut found = BTreeSet::new();
+    for file in fs::read_dir(folder).unwrap() {
+        let text = fs::read_to_string(file.unwrap().path()).unwrap();
+        let attributes = text.lines().filter_map(|line| line.strip_prefix("#[")?.strip_suffix("\")]"));
+        let routes = attributes.filter_map(|attribute| attribute.split_once("(\""));
+        found.extend(routes.map(|(method, path)| (method.to_uppercase(), path.to_owned())));
+    }
+    found
+}
+
+#[tokio::test]
+async fn no_call_is_outside_the_document() {
+    let world = World::start(Setup::closed(vec![token("all", &[Scope::Events, Scope::Read, Scope::Admin], &[])])).await;
+    let documented = operations(&world.get("/openapi.json").await.expect(200));
+    let paths: BTreeSet<_> = documented.into_iter().map(|(method, path, _)| (method, path)).collect();
+    assert_eq!(handlers(), paths);
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/admin");
+    for (file, ways_round) in [("mod.rs", [".route(", ".resource("]), ("server.rs", [".resource(", ".service("])] {
+        let text = fs::read_to_string(sources.join(file)).unwrap();
+        assert!(!ways_round.iter().any(|way| text.contains(way)), "a call of {file} is in no document");
+    }
+    for target in ["/v1/", "/v1/tokens", "/v2/logouts", "/admin", "/debug/pprof", "/.env", "/metrics/", "/v1/logouts/"]
+    {
+        for call in [Call::get(target), Call::get(target).token("all"), Call::new("POST", target).token("all")] {
+            world.call(call).await.problem(404, "not-found");
+        }
+    }
 }
 
 /// Every `$ref` in the document.

@@ -38,6 +38,8 @@ pub(crate) struct Setup {
     pub(crate) issuers: Vec<&'static str>,
     /// Of the first issuer.
     pub(crate) file_clients: Vec<&'static str>,
+    /// Connections at most.
+    pub(crate) connections: Option<usize>,
 }
 
 impl Setup {
@@ -214,7 +216,13 @@ impl World {
             file_clients: Arc::new(file_clients.iter().map(|client| client.key).collect::<HashSet<_>>()),
             metrics: metrics.clone(),
             tokens: Arc::new(Tokens::new(setup.tokens.clone())),
-            settings: Arc::new(Settings { listen: address, tokens: setup.tokens, workers: 1 }),
+            settings: Arc::new(Settings {
+                listen: address,
+                tokens: setup.tokens,
+                workers: 1,
+                connections_per_worker: setup.connections.unwrap_or(64),
+                tls: None,
+            }),
             events: Arc::<ScriptedDoor>::clone(&door),
             jwks: Arc::<Keys>::clone(&keys),
             health: Arc::clone(&health),
@@ -225,7 +233,7 @@ impl World {
             clock: Arc::new(SystemClock),
             stop: shutdown.stop.clone(),
         };
-        let server = server(admin, listener).unwrap();
+        let server = server(admin, listener, None).unwrap();
         let handle = server.handle();
         shutdown.spawn(server);
         Self {

@@ -8,11 +8,14 @@ use super::command::signoff;
 use crate::reference::{Documented, Reference, Stated};
 
 /// Where the example expects its secrets, and what a test puts there.
-const MOUNTED: [(&str, &str); 4] = [
+const MOUNTED: [(&str, &str); 7] = [
     ("/etc/signoff/tokens/idp", "token"),
     ("/etc/signoff/keys/idp-rs256.pem", "rsa.pem"),
     ("/etc/signoff/tls/shop-ca.pem", "ca.pem"),
     ("/etc/signoff/tls/signoff.pem", "client.pem"),
+    ("/etc/signoff/tls/rabbitmq-ca.pem", "ca.pem"),
+    ("/etc/signoff/tls/api.pem", "client.pem"),
+    ("/etc/signoff/tls/api-key.pem", "client.pem"),
 ];
 
 fn example() -> String {

@@ -13,7 +13,7 @@ use super::{Files, GOOD};
 fn what_is_left_out_is_the_rooms_default() {
     let text = "[issuers.main]\nissuer = 'https://idp.example'\n[issuers.main.keys.k]\nfile = 'DIR/rsa.pem'";
     let config = Files::new().parse(text, &[]).unwrap();
-    assert_eq!(config.store.url, "sqlite://signoff-data/signoff.db");
+    assert_eq!(config.store.url.as_str(), "sqlite://signoff-data/signoff.db");
     assert_eq!(config.store.retention, signoff::store::Retention::default());
     assert_eq!(config.delivery, deliver::Settings::default());
     assert_eq!(config.dispatch, dispatch::Settings::default());

@@ -1,4 +1,5 @@
 //! Do tokens, keys, passwords, subjects or sids ever show, whatever happens and however much is logged?
+mod arguments;
 mod panic;
 mod rows;
 mod scenes;

@@ -14,11 +14,11 @@ use tempfile::TempDir;
 use super::search::Secrets;
 use crate::deliver::server::Server;
 use crate::deliver::tls;
-use crate::support::http_client;
 use crate::support::process::Service;
 use crate::support::provider::ISSUER;
 use crate::support::receiver::Receiver;
 use crate::support::script::{Script, Step, answer};
+use crate::support::{http_client, pki};
 use crate::token::{files, pem};
 
 /// A value that occurs nowhere else.
@@ -93,9 +93,9 @@ impl Files {
 
     /// A server with a certificate of our own CA that demands ours, and what a client needs for it.
     async fn mutual_tls(&mut self) -> (Server, String) {
-        let (servers, clients) = (tls::ca(), tls::ca());
+        let (servers, clients) = (pki::ca(), pki::ca());
         let server = tls::server(&servers, Some(&clients)).await;
-        let (certificate, key) = tls::leaf(&clients, "signoff");
+        let (certificate, key) = pki::leaf(&clients, "signoff");
         self.secrets.add_pem("the client certificate's key", &key.serialize_pem(), &Value::Null);
         let (ca, identity) = (self.path().join("ca.pem"), self.path().join("identity.pem"));
         fs::write(&ca, servers.pem()).expect("to write");
@@ -141,7 +141,7 @@ pub(crate) async fn clients(files: &mut Files) -> (Vec<Told>, Receivers) {
     add("blocked", "http://10.1.2.3/logout".into(), "", own());
     add("nobody", "http://127.0.0.1:1/logout".into(), "", own());
     add("no-such-host", "http://no-such-host.invalid/logout".into(), "", own());
-    let stranger = tls::server(&tls::ca(), None).await;
+    let stranger = tls::server(&pki::ca(), None).await;
     add("untrusted", format!("https://{}/logout", stranger.address), "", own());
     let (mutual, more) = files.mutual_tls().await;
     let names = own();

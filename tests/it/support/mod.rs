@@ -11,6 +11,7 @@ pub(crate) mod events;
 pub(crate) mod ledger;
 pub(crate) mod own_broker;
 pub(crate) mod own_postgres;
+pub(crate) mod pki;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod prometheus;

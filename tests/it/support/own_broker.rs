@@ -8,7 +8,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::child::Owned;
-use super::rabbitmq::Broker;
+use super::pki::{Ca, leaf, put};
+use super::rabbitmq::{Broker, Vhost};
 use super::{eventually, free_port, required, setting};
 
 /// How long a node may take to start or stop on a busy machine.
@@ -31,15 +32,47 @@ struct Ports {
     management: u16,
     distribution: u16,
     epmd: u16,
+    tls: u16,
 }
 
 impl OwnBroker {
     /// Started and ready. `None`: there is no server to start, and skipping is allowed.
     pub(crate) async fn start() -> Option<Self> {
+        Self::start_configured(|_| String::new()).await
+    }
+
+    /// With TLS beside the plain port: a certificate of this CA for 127.0.0.1. With `clients` it
+    /// demands a certificate of that CA.
+    pub(crate) async fn start_tls(ca: &Ca, clients: Option<&Ca>) -> Option<Self> {
+        let (certificate, key) = leaf(ca, "127.0.0.1");
+        Self::start_configured(|directory| {
+            let trusted = put(directory, "clients.pem", &clients.unwrap_or(ca).pem());
+            let certificate = put(directory, "certificate.pem", &certificate.pem());
+            let key = put(directory, "key.pem", &key.serialize_pem());
+            let (verify, demand) = if clients.is_some() { ("verify_peer", true) } else { ("verify_none", false) };
+            format!(
+                "ssl_options.cacertfile = {}\nssl_options.certfile = {}\nssl_options.keyfile = {}\n\
+                 ssl_options.verify = {verify}\nssl_options.fail_if_no_peer_cert = {demand}\n",
+                trusted.display(),
+                certificate.display(),
+                key.display()
+            )
+        })
+        .await
+    }
+
+    async fn start_configured(tls: impl FnOnce(&Path) -> String) -> Option<Self> {
         let server = required("SIGNOFF_TEST_RABBITMQ_SERVER")?;
-        let ports = Ports { amqp: free_port(), management: free_port(), distribution: free_port(), epmd: free_port() };
+        let ports = Ports {
+            amqp: free_port(),
+            management: free_port(),
+            distribution: free_port(),
+            epmd: free_port(),
+            tls: free_port(),
+        };
         let directory = tempfile::tempdir().expect("a directory");
-        configure(directory.path(), ports);
+        let tls = tls(directory.path());
+        configure(directory.path(), ports, &tls);
         let mut epmd = Command::new("epmd");
         epmd.args(["-port", &ports.epmd.to_string(), "-address", "127.0.0.1"]);
         let epmd = Owned::start(quiet(&mut epmd, directory.path(), "epmd.log"));
@@ -55,6 +88,13 @@ impl OwnBroker {
             &format!("amqp://guest:guest@127.0.0.1:{amqp}"),
             &format!("http://guest:guest@127.0.0.1:{management}"),
         )
+    }
+
+    /// The URL of a virtual host by TLS, at this name of the machine.
+    pub(crate) fn tls_url(&self, vhost: &Vhost, host: &str) -> String {
+        let path = vhost.url();
+        let path = path.rsplit('/').next().expect("a path");
+        format!("amqps://guest:guest@{host}:{}/{path}", self.ports.tls)
     }
 
     /// Asks it to stop, and waits until its process is gone: it cannot start again before.
@@ -113,11 +153,12 @@ impl OwnBroker {
     }
 }
 
-fn configure(directory: &Path, ports: Ports) {
+fn configure(directory: &Path, ports: Ports, tls: &str) {
     let Ports { amqp, management, .. } = ports;
+    let tls = if tls.is_empty() { String::new() } else { format!("listeners.ssl.1 = 127.0.0.1:{}\n{tls}", ports.tls) };
     let configuration = format!(
         "listeners.tcp.1 = 127.0.0.1:{amqp}\nmanagement.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {management}\n\
-         collect_statistics_interval = 1000\nlog.console = true\nlog.console.level = warning\nlog.file = false\n"
+         collect_statistics_interval = 1000\nlog.console = true\nlog.console.level = warning\nlog.file = false\n{tls}"
     );
     fs::write(directory.join("rabbitmq.conf"), configuration).expect("to write");
     fs::write(directory.join("plugins"), "[rabbitmq_management].\n").expect("to write");

@@ -21,6 +21,8 @@ pub(crate) struct Service {
     directory: TempDir,
     port: u16,
     environment: Vec<(String, String)>,
+    /// `None`: it speaks plain HTTP.
+    tls: Option<reqwest::Client>,
 }
 
 impl Service {
@@ -33,13 +35,26 @@ impl Service {
 
     /// With these variables too. The error is how it ended, and its log.
     pub(crate) async fn spawn_with(config: &str, environment: &[(&str, &str)]) -> Result<Self, String> {
+        Self::spawn_as(config, environment, None).await
+    }
+
+    /// With TLS: this client trusts its certificate.
+    pub(crate) async fn spawn_tls(config: &str, client: reqwest::Client) -> Self {
+        Self::spawn_as(config, &[], Some(client)).await.unwrap_or_else(|failure| panic!("{failure}"))
+    }
+
+    async fn spawn_as(
+        config: &str,
+        environment: &[(&str, &str)],
+        tls: Option<reqwest::Client>,
+    ) -> Result<Self, String> {
         let directory = tempfile::tempdir().expect("a directory");
         fs::write(directory.path().join("signoff.toml"), config).expect("to write the configuration");
         let environment: Vec<_> =
             environment.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
         let port = free_port();
         let child = Owned::start(&mut command(&directory, port, &environment));
-        let mut service = Self { child, directory, port, environment };
+        let mut service = Self { child, directory, port, environment, tls };
         service.ready().await?;
         Ok(service)
     }
@@ -57,7 +72,8 @@ impl Service {
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://127.0.0.1:{}{path}", self.port)
     }
 
     /// Everything it wrote, over all its lives.
@@ -106,7 +122,8 @@ impl Service {
     }
 
     async fn ready(&mut self) -> Result<(), String> {
-        let (client, deadline) = (http_client(), Instant::now() + PATIENCE);
+        let client = self.tls.clone().unwrap_or_else(http_client);
+        let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.ended() {
                 return Err(format!("the service ended before it was ready: {status}\n{}", self.log()));

@@ -23,6 +23,8 @@ pub(crate) struct Setup {
     key: TempDir,
     store: String,
     amqp: Option<String>,
+    /// More lines of the intake.
+    amqp_lines: String,
     clients: Vec<(String, String)>,
     delivery: String,
 }
@@ -32,7 +34,7 @@ impl Setup {
     pub(crate) fn new(store: &str) -> Self {
         let key = tempfile::tempdir().expect("a directory");
         let delivery = "allow_networks = ['127.0.0.0/8']\nallow_http = true\n".to_owned();
-        Self { key, store: store.to_owned(), amqp: None, clients: Vec::new(), delivery }
+        Self { key, store: store.to_owned(), amqp: None, amqp_lines: String::new(), clients: Vec::new(), delivery }
     }
 
     /// Registers a client.
@@ -49,6 +51,12 @@ impl Setup {
     /// Reads [`QUEUE`], bound to [`EXCHANGE`].
     pub(crate) fn amqp(mut self, vhost: &Vhost) -> Self {
         self.amqp = Some(vhost.url());
+        self
+    }
+
+    /// The same at this URL, with more lines of the intake.
+    pub(crate) fn amqps(mut self, url: &str, lines: &str) -> Self {
+        (self.amqp, self.amqp_lines) = (Some(url.to_owned()), lines.to_owned());
         self
     }
 
@@ -70,7 +78,11 @@ impl Setup {
             self.key_file().display()
         );
         if let Some(url) = &self.amqp {
-            let _ = write!(config, "[amqp.main]\nurl = '{url}'\nqueue = '{QUEUE}'\nexchange = '{EXCHANGE}'\n");
+            let _ = write!(
+                config,
+                "[amqp.main]\nurl = '{url}'\nqueue = '{QUEUE}'\nexchange = '{EXCHANGE}'\n{}",
+                self.amqp_lines
+            );
         }
         for (client_id, uri) in &self.clients {
             let _ = write!(config, "[clients.{client_id}]\nissuer = 'main'\nbackchannel_logout_uri = '{uri}'\n");
