@@ -16,6 +16,8 @@ const HEALTHY: usize = 450;
 const HUNG: usize = 50;
 /// Clients of one logout of the steady flow.
 const EACH: usize = 10;
+/// Attempts at a client that hangs until its breaker is open: five that failed, and the one beside the last.
+const OPENS: usize = 6;
 const PATIENCE: Duration = Duration::from_mins(10);
 
 /// What the healthy ones saw.
@@ -113,14 +115,16 @@ async fn flow(arguments: &Arguments, scene: &mut Scene, clients: usize) -> Run {
 /// One of those that hung answers from now on.
 async fn recovery(scene: &Scene, since: Instant) {
     let client = &scene.receivers.clients[HEALTHY];
+    let probed = async || client.given_up().get(OPENS + 1).copied();
+    eventually("two probes", PATIENCE, probed).await;
+    let opened = client.given_up()[OPENS - 1];
     let (owed, leased) = scene.owed(HEALTHY).await;
-    let attempts = client.count();
-    let opened = breaker_opened(client);
     println!(
-        "\none of the {HUNG} saw {attempts} attempts in {:.0} s, at most {} at once, after the first {} at most {}",
+        "\none of the {HUNG} saw {} attempts in {:.0} s: {OPENS}, at most {} at once, until its breaker was open, \
+         then probes, at most {} at once",
+        client.count(),
         since.elapsed().as_secs_f64(),
         client.open_at_most(since),
-        attempts - after(client, opened).len(),
         client.open_at_most(opened),
     );
     println!("{owed} rows wait for it, of which {leased} in memory; it answers from now on");
@@ -148,13 +152,6 @@ async fn recovery(scene: &Scene, since: Instant) {
 /// When requests came, later than this.
 fn after(client: &Client, from: Instant) -> Vec<Instant> {
     client.log().into_iter().map(|(_, at)| at).filter(|at| *at > from).collect()
-}
-
-/// The last request before the first long gap.
-fn breaker_opened(client: &Client) -> Instant {
-    let times: Vec<_> = client.log().into_iter().map(|(_, at)| at).collect();
-    let gap = times.windows(2).filter(|pair| pair[1] - pair[0] > Duration::from_secs(5)).nth(1);
-    gap.map_or_else(Instant::now, |pair| pair[1])
 }
 
 fn others(scene: &Scene, from: Instant) -> usize {

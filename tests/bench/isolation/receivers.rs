@@ -88,6 +88,11 @@ impl Client {
         lock(&self.state).log.clone()
     }
 
+    /// When requests that were not answered were given up.
+    pub(crate) fn given_up(&self) -> Vec<Instant> {
+        lock(&self.state).given_up.clone()
+    }
+
     /// From the next request on.
     pub(crate) fn becomes(&self, manner: Manner) {
         lock(&self.state).manner = manner;

@@ -68,6 +68,9 @@ impl Scene {
         std::fs::write(key.path().join("key.pem"), pem).expect("to write a key");
         let config = configuration(arguments, &receivers, [database.url(), &vhost.url(), &path(&key)], &more);
         let service = Service::spawn(&config).await;
+        // It is ready before its intake is: until then there is no exchange.
+        let consumed = async || vhost.depth(QUEUE).await.filter(|depth| depth.consumers > 0);
+        eventually("the queue is consumed", PATIENCE, consumed).await;
         let pool = database.pool().await;
         let processes = Processes::find(&pool).await;
         let (connection, channel) = vhost.connect().await;

@@ -52,7 +52,8 @@ async fn six_of_sixty_hang_with_ten_thousand_owed_and_one_comes_back(kept: Kept)
     }
     let meanwhile: Vec<_> = HUNG.map(|client| world.clients[client].posts()).collect();
     for posts in &meanwhile {
-        assert!(peak(posts, None) <= UNPROVEN, "{} at once", peak(posts, None));
+        // The end of one that is given up may be seen after the next has come.
+        assert!(peak(posts, None) <= 2 * UNPROVEN, "{} at once", peak(posts, None));
         assert!(peak(posts, Some(opened)) <= 1, "more than a probe at once");
     }
 
