@@ -36,6 +36,7 @@ const CAP: usize = 12;
 /// Sixteen attempts at once in the whole service, of which a quarter is kept for clients that
 /// answered lately: one client's cap is all that the others may use.
 const SMALL: &str = "timeout = '6s'\nin_flight = 16\nin_flight_per_client = 12\nin_flight_unproven = 12\n";
+const TIMEOUT: Duration = Duration::from_secs(6);
 const BREAKER_FAILURES: usize = 5;
 
 /// What happened, seen from outside.
@@ -106,8 +107,8 @@ impl Seen {
         let wrong = [
             ("busy clients wait for the hung one", self.busy_done.is_none()),
             ("quiet clients wait for the hung one", self.quiet_done.is_none()),
-            ("more attempts at once than the cap", peak(&self.hung, None) > CAP),
-            ("more than a probe at once", peak(&self.hung, Some(first_ended)) > 1),
+            ("more attempts at once than the cap", peak(&self.hung, None, TIMEOUT) > CAP),
+            ("more than a probe at once", peak(&self.hung, Some(first_ended), TIMEOUT) > 1),
             ("more attempts at the failing one than probes", self.failing.len() > probed_at_most(&self.failing)),
             ("rows wait in memory", self.owed.iter().any(|rows| rows.leased > 2 * i64::try_from(CAP).unwrap())),
             ("rows are not pending", self.owed.iter().any(|rows| rows.pending != i64::try_from(BURST).unwrap())),
