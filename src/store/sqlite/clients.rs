@@ -96,7 +96,7 @@ pub(super) async fn put(
     metadata: &serde_json::Value,
     if_version: Option<i64>,
 ) -> Result<Option<ClientRecord>, StoreError> {
-    let row: Option<ClientRow> = sqlx::query_as(
+    let rows: Vec<ClientRow> = sqlx::query_as(
         "INSERT INTO clients AS c (issuer, client_id, metadata, version)
          SELECT $1, $2, $3, 1
          WHERE coalesce($4, 0) = 0 OR EXISTS (SELECT 1 FROM clients WHERE issuer = $1 AND client_id = $2)
@@ -108,10 +108,11 @@ pub(super) async fn put(
     .bind(client_id)
     .bind(Json(metadata))
     .bind(if_version)
-    .fetch_optional(pool)
+    // To its end: it commits after its row, and only then it is known to have.
+    .fetch_all(pool)
     .await
     .map_err(failed)?;
-    Ok(row.map(ClientRow::record))
+    Ok(rows.into_iter().next().map(ClientRow::record))
 }
 
 pub(super) async fn delete(

@@ -1,18 +1,20 @@
-//! Does a disk that was full leave anything behind? Alone, on the SQLite store.
+//! Does a full disk promise what it does not keep, or leave anything behind? Alone, on the SQLite store.
 
 use std::time::Duration;
 
+use reqwest::StatusCode;
+use serde_json::json;
 use tokio::time::sleep;
 
 use super::SOON;
 use super::stage::Disk;
 use crate::support::api::submission;
 use crate::support::events::{logout, opened, sessions};
-use crate::support::eventually;
 use crate::support::process::Service;
 use crate::support::receiver::Receiver;
 use crate::support::script::answer;
 use crate::support::setup::Setup;
+use crate::support::{eventually, http_client};
 
 #[tokio::test]
 async fn a_full_disk_refuses_events_for_as_long_as_it_is_full_and_no_longer() {
@@ -51,4 +53,35 @@ async fn a_full_disk_refuses_events_for_as_long_as_it_is_full_and_no_longer() {
     eventually("every outcome is written", SOON, settled).await;
     service.term();
     assert!(service.wait(SOON).await.success(), "{}", service.log());
+}
+
+#[tokio::test]
+async fn a_client_put_on_a_full_disk_is_registered_or_refused() {
+    let disk = Disk::new();
+    if !disk.is_small() {
+        return;
+    }
+    let store = format!("sqlite://{}/signoff.db", disk.path().display());
+    let mut service = Service::spawn(&Setup::new(&store).config()).await;
+    let names = |count: usize| (0..count).map(|number| format!("client-{number}"));
+    let at = |service: &Service, name: &str| service.url(&format!("/v1/issuers/main/clients/{name}"));
+    disk.fill();
+    let (mut registered, mut refused) = (Vec::new(), 0);
+    for name in names(20) {
+        let body = json!({ "backchannel_logout_uri": "https://shop.example.com/logout" }).to_string();
+        let put = http_client().put(at(&service, &name)).header("content-type", "application/json").body(body);
+        match put.send().await.expect("an answer").status() {
+            StatusCode::CREATED => registered.push(name),
+            StatusCode::SERVICE_UNAVAILABLE => refused += 1,
+            status => panic!("{status}"),
+        }
+    }
+    disk.empty();
+    assert!(refused > 0, "the disk is full");
+    service.kill9();
+    service.start_again().await;
+    for name in registered {
+        let status = http_client().get(at(&service, &name)).send().await.expect("an answer").status();
+        assert_eq!(status, StatusCode::OK, "{name} was answered with 201");
+    }
 }
