@@ -31,7 +31,7 @@ pub(crate) async fn run(arguments: &Arguments) {
     // They log in after the moment up to which all are logged out, and leave while they are.
     scene.open("own", PEOPLE, &(0..CLIENTS).collect::<Vec<_>>()).await;
     fill(&scene, sessions).await;
-    println!("memory of the service: {:?} MiB before", scene.processes.memory());
+    println!("memory of the service: {} MiB before", scene.processes.memory().unwrap_or_default());
 
     let (began, cpu) = (Instant::now(), scene.processes.cpu());
     scene.logout_of_all().await;
@@ -91,11 +91,11 @@ async fn people(scene: &mut Scene, began: Instant) {
 
 async fn tell(scene: &Scene, began: Instant) {
     println!(
-        "after {:3.0} s: {:7} owed, {:7} delivered, {:?} MiB",
+        "after {:3.0} s: {:7} owed, {:7} delivered, {} MiB",
         began.elapsed().as_secs_f64(),
         owed(scene).await,
         scene.receivers.arrived(),
-        scene.processes.memory()
+        scene.processes.memory().unwrap_or_default()
     );
 }
 

@@ -52,9 +52,9 @@ pub(crate) async fn run(arguments: &Arguments, owed: usize) {
     println!("memory of the service: {before} MiB before, {} MiB with {owed} deliveries owed", memory(&scene));
     let among = flow(arguments, &mut scene, HEALTHY + HUNG).await;
     println!(
-        "memory of the service: {} MiB after, {:?} MiB at its peak",
+        "memory of the service: {} MiB after, {} MiB at its peak",
         memory(&scene),
-        scene.processes.peak_memory()
+        scene.processes.peak_memory().unwrap_or_default()
     );
 
     println!("\nof the {HEALTHY}, in ms     published → arrived             accepted → answered");
