@@ -9,13 +9,11 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, Signa
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-use super::tls::TlsError;
+use super::tls::{TlsError, bytes};
 
 /// Trusts the first certificate in this file, whatever name the server is called by.
 pub(super) fn only_this(file: &Path) -> Result<ClientConfig, TlsError> {
-    let unreadable = |source| TlsError::Unreadable { file: file.to_owned(), source };
-    let pem = std::fs::read(file).map_err(unreadable)?;
-    let certificate = CertificateDer::from_pem_slice(&pem);
+    let certificate = CertificateDer::from_pem_slice(&bytes(file, std::fs::read(file))?);
     let certificate = certificate.map_err(|_| TlsError::NoCertificate { file: file.to_owned() })?;
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();

@@ -1,5 +1,6 @@
 //! Whom do we trust, and who are we? A client's TLS files.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
@@ -15,7 +16,7 @@ pub enum TlsError {
         /// Which file.
         file: PathBuf,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// No certificates in the file.
     #[error("{}: holds no certificate in PEM", file.display())]
@@ -58,9 +59,7 @@ impl TlsFiles {
 
     /// A CA alone.
     pub(super) fn of_ca(file: &Path) -> Result<Self, TlsError> {
-        let unreadable = |source| TlsError::Unreadable { file: file.to_owned(), source };
-        let pem = Zeroizing::new(std::fs::read(file).map_err(unreadable)?);
-        Ok(Self { ca: Some((file.to_owned(), pem)), identity: None })
+        Ok(Self { ca: Some((file.to_owned(), bytes(file, std::fs::read(file))?)), identity: None })
     }
 
     pub(super) fn key(&self) -> TlsKey {
@@ -91,9 +90,12 @@ pub async fn check(ca: Option<&Path>, identity: Option<&Path>) -> Result<(), Tls
 
 async fn content(file: Option<&Path>) -> Result<Option<(PathBuf, Bytes)>, TlsError> {
     let Some(file) = file else { return Ok(None) };
-    let read = tokio::fs::read(file).await;
-    let bytes = read.map_err(|source| TlsError::Unreadable { file: file.to_owned(), source })?;
-    Ok(Some((file.to_owned(), Zeroizing::new(bytes))))
+    Ok(Some((file.to_owned(), bytes(file, tokio::fs::read(file).await)?)))
+}
+
+/// What was read, or that it could not be.
+pub(super) fn bytes(file: &Path, read: io::Result<Vec<u8>>) -> Result<Bytes, TlsError> {
+    read.map(Zeroizing::new).map_err(|source| TlsError::Unreadable { file: file.to_owned(), source })
 }
 
 fn fingerprint(bytes: &[u8]) -> Fingerprint {

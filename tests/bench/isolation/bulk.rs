@@ -31,7 +31,7 @@ pub(crate) async fn run(arguments: &Arguments) {
     // They log in after the moment up to which all are logged out, and leave while they are.
     scene.open("own", PEOPLE, &(0..CLIENTS).collect::<Vec<_>>()).await;
     fill(&scene, sessions).await;
-    println!("memory of the service: {} MiB before", scene.processes.memory().unwrap_or_default());
+    println!("memory of the service: {} MiB before", scene.processes.memory());
 
     let (began, cpu) = (Instant::now(), scene.processes.cpu());
     scene.logout_of_all().await;
@@ -95,7 +95,7 @@ async fn tell(scene: &Scene, began: Instant) {
         began.elapsed().as_secs_f64(),
         owed(scene).await,
         scene.receivers.arrived(),
-        scene.processes.memory().unwrap_or_default()
+        scene.processes.memory()
     );
 }
 

@@ -45,16 +45,18 @@ pub(crate) async fn run(arguments: &Arguments, owed: usize) {
     let Some(mut scene) = Scene::start(arguments, &manners, More::default()).await else { return };
     println!("\n{} clients, of which {HUNG} take requests and never answer", HEALTHY + HUNG);
     warm_up(&mut scene).await;
-    let memory = |scene: &Scene| scene.processes.memory().unwrap_or_default();
-    let before = memory(&scene);
+    let before = scene.processes.memory();
     let since = Instant::now();
     owe(&mut scene, owed).await;
-    println!("memory of the service: {before} MiB before, {} MiB with {owed} deliveries owed", memory(&scene));
+    println!(
+        "memory of the service: {before} MiB before, {} MiB with {owed} deliveries owed",
+        scene.processes.memory()
+    );
     let among = flow(arguments, &mut scene, HEALTHY + HUNG).await;
     println!(
         "memory of the service: {} MiB after, {} MiB at its peak",
-        memory(&scene),
-        scene.processes.peak_memory().unwrap_or_default()
+        scene.processes.memory(),
+        scene.processes.peak_memory()
     );
 
     println!("\nof the {HEALTHY}, in ms     published → arrived             accepted → answered");

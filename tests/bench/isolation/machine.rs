@@ -53,14 +53,14 @@ impl Processes {
         }
     }
 
-    /// The most memory the service has used, in MiB.
-    pub(crate) fn peak_memory(&self) -> Option<u64> {
-        self.memory_of("VmHWM:")
+    /// The most memory the service has used, in MiB; 0: not known.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        self.memory_of("VmHWM:").unwrap_or_default()
     }
 
-    /// The memory the service uses, in MiB.
-    pub(crate) fn memory(&self) -> Option<u64> {
-        self.memory_of("VmRSS:")
+    /// The memory the service uses, in MiB; 0: not known.
+    pub(crate) fn memory(&self) -> u64 {
+        self.memory_of("VmRSS:").unwrap_or_default()
     }
 
     fn memory_of(&self, name: &str) -> Option<u64> {

@@ -102,7 +102,7 @@ pub(crate) async fn tell_machine(scene: &Scene, cpu: Cpu, took: Duration, delive
         "Postgres {} with fsync {}; peak memory of the service {} MiB",
         setting("server_version").await,
         setting("fsync").await,
-        scene.processes.peak_memory().unwrap_or_default()
+        scene.processes.peak_memory()
     );
 }
 
